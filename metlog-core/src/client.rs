@@ -1,0 +1,492 @@
+//! The client: what an application calls.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use once_cell::sync::{Lazy, OnceCell};
+
+use crate::{
+    config::Settings,
+    filter::Filter,
+    message::{ENV_VERSION, ORIGINAL_FIELD, Severity},
+    process,
+    queue::Queue,
+    sample::Rate,
+    sender::Target,
+    stats::{Reason, Stats, complain},
+    timer::Timer,
+    timestamp::Timestamp,
+    value::{Encode, Encoded},
+    wire::{
+        batch::{Header, ProducerId},
+        record::{self, Head, Identity, Parts},
+    },
+    worker::{self, Shared},
+};
+
+/// The fields of a call.
+#[derive(Clone, Copy)]
+pub enum FieldSet<'a> {
+    /// Names with their values.
+    Pairs(&'a [(&'a str, &'a dyn Encode)]),
+    /// `count` names and values as MessagePack already, one after another: what a language's face makes.
+    Encoded {
+        /// How many pairs there are.
+        count: u32,
+        /// Name, value, name, value, ...
+        pairs: Encoded<'a>,
+    },
+}
+
+/// The fields of a call, as a list of names and values.
+#[must_use]
+pub fn fields<'a>(pairs: &'a [(&'a str, &'a dyn Encode)]) -> FieldSet<'a> {
+    FieldSet::Pairs(pairs)
+}
+
+impl FieldSet<'_> {
+    fn len(&self) -> u32 {
+        match self {
+            Self::Pairs(pairs) => u32::try_from(pairs.len()).unwrap_or(u32::MAX),
+            Self::Encoded { count, .. } => *count,
+        }
+    }
+
+    fn encode_pairs(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Pairs(pairs) => pairs.iter().for_each(|(name, value)| {
+                name.encode(out);
+                value.encode(out);
+            }),
+            Self::Encoded { pairs, .. } => pairs.encode(out),
+        }
+    }
+}
+
+impl Default for FieldSet<'_> {
+    fn default() -> Self {
+        Self::Pairs(&[])
+    }
+}
+
+/// What a call may say beyond its name; what it leaves out comes from the client.
+#[derive(Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Instead of the client's logger.
+    pub logger: Option<&'a str>,
+    /// Instead of the client's severity.
+    pub severity: Option<Severity>,
+    /// Instead of the empty text.
+    pub payload: Option<&'a dyn Encode>,
+    /// None by default.
+    pub fields: FieldSet<'a>,
+    /// Instead of now.
+    pub timestamp: Option<Timestamp>,
+    /// Instead of this process.
+    pub pid: Option<i64>,
+    /// Instead of this host.
+    pub hostname: Option<&'a str>,
+    /// Values the caller gave for a column they do not fit, kept under `fields.original`.
+    pub original: &'a [(&'a str, &'a dyn Encode)],
+}
+
+/// How much a counter moves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Count {
+    /// A whole number: `1`, `-3`.
+    Int(i64),
+    /// Any other: `2.5`, `2.0`.
+    Float(f64),
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(count) => write!(f, "{count}"),
+            Self::Float(count) => write!(f, "{count:?}"),
+        }
+    }
+}
+
+/// What a close has left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Messages the sender has taken.
+    pub sent: u64,
+    /// Messages still in the hand-off.
+    pub waiting: u64,
+    /// Messages given up after they were accepted.
+    pub dropped: u64,
+}
+
+/// Sets up a [`Client`].
+#[must_use]
+pub struct ClientBuilder {
+    logger: String,
+    severity: Severity,
+    filters: Vec<Box<dyn Filter>>,
+    target: Option<Arc<dyn Target>>,
+    settings: Settings,
+}
+
+impl ClientBuilder {
+    /// The default logger of every message, and the application's name in reports; empty by default.
+    pub fn logger(self, logger: impl Into<String>) -> Self {
+        Self { logger: logger.into(), ..self }
+    }
+
+    /// The default severity; informational (6) by default.
+    pub fn severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    /// Adds a filter; a message must pass all of them.
+    pub fn filter(mut self, filter: impl Filter + 'static) -> Self {
+        self.filters.push(Box::new(filter));
+        self
+    }
+
+    /// Where to send; the sidecar of this host by default.
+    pub fn sender(self, target: impl Target + 'static) -> Self {
+        Self { target: Some(Arc::new(target)), ..self }
+    }
+
+    /// Bounds of the hand-off and of a batch.
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// The client. It starts no thread and opens no socket before its first message.
+    pub fn build(self) -> Client {
+        process::install_hooks();
+        let target = self.target.unwrap_or_else(default_target);
+        let channel = Channel::new(target, self.logger.clone(), self.settings);
+        Client(Arc::new(Inner {
+            logger: self.logger,
+            severity: self.severity,
+            filters: self.filters,
+            channel,
+        }))
+    }
+}
+
+#[cfg(feature = "zmq")]
+fn default_target() -> Arc<dyn Target> {
+    Arc::new(crate::sender::zmq::Push { endpoints: vec![crate::config::default_endpoint()] })
+}
+
+/// Without ZeroMQ in the build there is no sidecar to reach.
+#[cfg(not(feature = "zmq"))]
+fn default_target() -> Arc<dyn Target> {
+    Arc::new(crate::sender::stream::Stream::Stderr)
+}
+
+/// A cheap handle: clones share one hand-off and one worker. It has no duty on drop: [`Client::close`], or the end of
+/// the process, sends what is left.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    logger: String,
+    severity: Severity,
+    filters: Vec<Box<dyn Filter>>,
+    channel: Arc<Channel>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("logger", &self.0.logger).finish_non_exhaustive()
+    }
+}
+
+/// Log levels by name: severity and method.
+macro_rules! levels {
+    ($($name:ident $severity:ident),+ $(,)?) => {$(
+        #[doc = concat!("Sends `text` as an `oldstyle` message of severity ", stringify!($severity), ".")]
+        pub fn $name(&self, text: &str) {
+            self.log(Severity::$severity, text, Options::default());
+        }
+    )+};
+}
+
+impl Client {
+    /// Starts to set one up.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
+            logger: String::new(),
+            severity: Severity::default(),
+            filters: Vec::new(),
+            target: None,
+            settings: Settings::default(),
+        }
+    }
+
+    /// Sends a message of any type. Never waits, never fails: what is refused is counted.
+    pub fn metlog(&self, kind: &str, options: Options<'_>) {
+        self.send(kind, options, &[]);
+    }
+
+    /// Counts one.
+    pub fn incr(&self, name: &str) {
+        self.incr_with(name, Count::Int(1), Rate::ALL, Options::default());
+    }
+
+    /// Counts `count`, sending a share `rate` of the calls. `options.payload` is not used.
+    pub fn incr_with(&self, name: &str, count: Count, rate: Rate, options: Options<'_>) {
+        if rate.sample() {
+            self.send_metric("counter", name, &count.to_string(), rate, options);
+        }
+    }
+
+    /// Sets a gauge.
+    pub fn gauge(&self, name: &str, value: f64) {
+        self.gauge_with(name, Count::Float(value), Rate::ALL, Options::default());
+    }
+
+    /// Sets a gauge, sending a share `rate` of the calls. `options.payload` is not used.
+    pub fn gauge_with(&self, name: &str, value: Count, rate: Rate, options: Options<'_>) {
+        if rate.sample() {
+            self.send_metric("gauge", name, &value.to_string(), rate, options);
+        }
+    }
+
+    /// Measures until the guard is dropped.
+    pub fn timer(&self, name: &str) -> Timer {
+        Timer::start(self.clone(), name, Rate::ALL)
+    }
+
+    /// Measures a share `rate` of the calls until the guard is dropped.
+    pub fn timer_sampled(&self, name: &str, rate: Rate) -> Timer {
+        Timer::start(self.clone(), name, rate)
+    }
+
+    /// Sends a time that was measured elsewhere, in whole milliseconds.
+    pub fn timer_send(&self, name: &str, elapsed: Duration) {
+        self.timer_send_with(name, crate::timer::whole_millis(elapsed), Rate::ALL, Options::default());
+    }
+
+    /// Sends a time in milliseconds. The rate says how it was sampled; this call always sends. `options.payload` is not
+    /// used.
+    pub fn timer_send_with(&self, name: &str, millis: i64, rate: Rate, options: Options<'_>) {
+        self.send_metric("timer", name, &millis.to_string(), rate, options);
+    }
+
+    /// Sends `text` as an `oldstyle` message.
+    pub fn log(&self, severity: Severity, text: &str, options: Options<'_>) {
+        self.send("oldstyle", Options { severity: Some(severity), payload: Some(&text), ..options }, &[]);
+    }
+
+    levels! {
+        debug DEBUG,
+        info INFORMATIONAL,
+        notice NOTICE,
+        warning WARNING,
+        error ERROR,
+        critical CRITICAL,
+        alert ALERT,
+        emergency EMERGENCY,
+    }
+
+    fn send_metric(&self, kind: &str, name: &str, payload: &str, rate: Rate, options: Options<'_>) {
+        // The caller's fields come first: a field given twice keeps its last value.
+        let own: [(&str, &dyn Encode); 2] = [("name", &name), ("rate", &rate.get())];
+        self.send(kind, Options { payload: Some(&payload), ..options }, &own);
+    }
+
+    fn send(&self, kind: &str, options: Options<'_>, own: &[(&str, &dyn Encode)]) {
+        let inner = &self.0;
+        let live = inner.channel.live();
+        let logger = options.logger.unwrap_or(&inner.logger);
+        let severity = options.severity.unwrap_or(inner.severity);
+        let timestamp = options.timestamp.unwrap_or_else(Timestamp::now);
+        if let Err(reason) = inner.pass(&Head { kind, severity, logger, timestamp }) {
+            return live.queue.refuse(reason);
+        }
+        let identity = live.identity();
+        let given = Identity {
+            env_version: ENV_VERSION,
+            pid: options.pid.unwrap_or(identity.pid),
+            hostname: options.hostname.unwrap_or(identity.hostname),
+        };
+        let pushed = live.queue.push(|out| {
+            let fields = |out: &mut Vec<u8>| encode_fields(&options, own, out);
+            let identity = (given != identity).then_some(given);
+            let payload = options.payload.unwrap_or(&"");
+            record::write(out, Parts { kind, severity, logger, timestamp, payload, fields, identity })
+        });
+        match pushed {
+            Ok(()) => live.start_worker(&inner.channel),
+            Err(Reason::TooBig) => complain("too_big", "a message over 1 MiB was refused"),
+            Err(_) => {}
+        }
+    }
+
+    /// Counts a message that a language's face could not convert.
+    pub fn refuse(&self, reason: Reason) {
+        self.0.channel.live().queue.refuse(reason);
+    }
+
+    /// The books at this moment.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let live = self.0.channel.live();
+        live.shared.stats(&live.queue)
+    }
+
+    /// Waits until what was sent before this call has left, at most `timeout`; true when it has.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let live = self.0.channel.live();
+        live.worker.get().is_none() || live.shared.flush(&live.queue, timeout)
+    }
+
+    /// Sends what is left, at most `timeout` long, and ends the worker. Later calls are refused and counted. All clones
+    /// share this end.
+    pub fn close(&self, timeout: Duration) -> Report {
+        let live = self.0.channel.live();
+        live.close(timeout);
+        let stats = live.shared.stats(&live.queue);
+        Report { sent: stats.sent, waiting: stats.waiting, dropped: stats.dropped.total() }
+    }
+}
+
+impl Inner {
+    /// Runs the filters; one that panics has refused.
+    fn pass(&self, head: &Head<'_>) -> Result<(), Reason> {
+        if self.filters.is_empty() {
+            return Ok(());
+        }
+        let all = || self.filters.iter().all(|filter| filter.keep(head));
+        match catch_unwind(AssertUnwindSafe(all)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Reason::Filtered),
+            Err(_) => Err(Reason::FilterError),
+        }
+    }
+}
+
+fn encode_fields(options: &Options<'_>, own: &[(&str, &dyn Encode)], out: &mut Vec<u8>) {
+    let own = FieldSet::Pairs(own);
+    let original = FieldSet::Pairs(options.original);
+    let count = options.fields.len().saturating_add(own.len()).saturating_add(u32::from(original.len() > 0));
+    let _infallible = rmp::encode::write_map_len(out, count);
+    options.fields.encode_pairs(out);
+    own.encode_pairs(out);
+    if original.len() > 0 {
+        ORIGINAL_FIELD.encode(out);
+        let _infallible = rmp::encode::write_map_len(out, original.len());
+        original.encode_pairs(out);
+    }
+}
+
+/// A hand-off with its worker, rebuilt in a forked child at its first call.
+struct Channel {
+    target: Arc<dyn Target>,
+    logger: String,
+    settings: Settings,
+    live: ArcSwap<Live>,
+}
+
+/// The part of a channel that belongs to one process.
+struct Live {
+    generation: u64,
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+    producer: ProducerId,
+    hostname: Cow<'static, str>,
+    pid: i64,
+    worker: OnceCell<()>,
+}
+
+/// Every channel that may hold messages when the process ends.
+static CHANNELS: Lazy<Mutex<Vec<Weak<Live>>>> = Lazy::new(Mutex::default);
+
+impl Channel {
+    fn new(target: Arc<dyn Target>, logger: String, settings: Settings) -> Arc<Self> {
+        let live = ArcSwap::from_pointee(Live::new(settings));
+        Arc::new(Self { target, logger, settings, live })
+    }
+
+    fn live(&self) -> Arc<Live> {
+        let live = self.live.load();
+        if live.generation == process::generation() {
+            return Arc::clone(&live);
+        }
+        self.renew(&live)
+    }
+
+    /// In a forked child: a new hand-off under a new identity. The parent's is leaked: its worker does not exist here,
+    /// and its ZeroMQ context must neither be used nor closed.
+    #[cold]
+    fn renew(&self, inherited: &Arc<Live>) -> Arc<Live> {
+        std::mem::forget(Arc::clone(inherited));
+        // Of several threads that come here at once, one wins.
+        let fresh = Arc::new(Live::new(self.settings));
+        self.live.compare_and_swap(inherited, fresh);
+        self.live.load_full()
+    }
+}
+
+impl Live {
+    fn new(settings: Settings) -> Self {
+        let producer = ProducerId::random().unwrap_or_else(|error| {
+            complain("random", &error.to_string());
+            ProducerId([0; 16])
+        });
+        Self {
+            generation: process::generation(),
+            queue: Arc::new(Queue::new(settings.queue_bytes)),
+            shared: Arc::default(),
+            producer,
+            hostname: process::hostname().into(),
+            pid: i64::from(std::process::id()),
+            worker: OnceCell::new(),
+        }
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity { env_version: ENV_VERSION, pid: self.pid, hostname: &self.hostname }
+    }
+
+    /// Starts the worker at the first message.
+    fn start_worker(self: &Arc<Self>, channel: &Channel) {
+        self.worker.get_or_init(|| {
+            // A child that forks while another thread holds this lock does without the hook at its end.
+            if let Ok(mut channels) = CHANNELS.try_lock() {
+                channels.retain(|live| live.strong_count() > 0);
+                channels.push(Arc::downgrade(self));
+            }
+            let header = Header::new(self.producer, self.identity(), &channel.logger);
+            let (queue, shared) = (Arc::clone(&self.queue), Arc::clone(&self.shared));
+            let target = Arc::clone(&channel.target);
+            if let Err(error) = worker::start(queue, shared, target, header, channel.settings) {
+                complain("worker", &error.to_string());
+                self.queue.close();
+            }
+        });
+    }
+
+    fn close(&self, timeout: Duration) {
+        if self.worker.get().is_some() {
+            self.shared.close(&self.queue, timeout);
+        } else {
+            self.queue.close();
+        }
+    }
+}
+
+/// Closes every client of this process, all within `timeout`. The hooks at the end of a process call it; a language's
+/// face calls it where its own runtime ends first.
+pub fn close_all(timeout: Duration) {
+    let deadline = Instant::now() + timeout;
+    let all = std::mem::take(&mut *CHANNELS.lock().unwrap_or_else(PoisonError::into_inner));
+    let here = |live: &Arc<Live>| live.generation == process::generation();
+    for live in all.iter().filter_map(Weak::upgrade).filter(here) {
+        live.close(deadline.saturating_duration_since(Instant::now()));
+    }
+}

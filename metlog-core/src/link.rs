@@ -1,0 +1,1 @@
+//! The frames of a link: one hop between a sender and a receiver that acknowledges.

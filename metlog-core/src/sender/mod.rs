@@ -1,0 +1,79 @@
+//! Where batches go. A [`Target`] says where; the worker connects it and gets a [`Sender`], which it alone uses.
+//!
+//! The split is what makes a fork harmless: the child connects the same target anew and never touches the parent's
+//! sockets.
+
+use std::time::Duration;
+
+use crate::{
+    error::Error,
+    stats::Reason,
+    wire::{batch::Batch, json},
+};
+
+pub mod memory;
+pub mod stream;
+pub mod udp;
+#[cfg(feature = "zmq")]
+pub mod zmq;
+
+/// What became of a batch that was given to a sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Taken, but for `dropped` messages that this sender cannot carry.
+    Taken {
+        /// How many messages were given up.
+        dropped: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// Not now: the same batch is to be offered again.
+    Busy,
+}
+
+impl Delivery {
+    /// Every message was taken.
+    pub const ALL: Self = Self::Taken { dropped: 0, reason: Reason::Send };
+}
+
+/// Sends batches; lives on the worker's thread.
+pub trait Sender {
+    /// Offers one batch, without waiting.
+    ///
+    /// # Errors
+    /// When the batch cannot be sent and offering it again would not help.
+    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error>;
+
+    /// After [`Delivery::Busy`]: waits until another try makes sense, at most `timeout`.
+    fn wait(&mut self, timeout: Duration) {
+        std::thread::sleep(timeout.min(Duration::from_millis(10)));
+    }
+
+    /// Hands what was taken to the operating system, waiting at most `timeout`.
+    fn close(self: Box<Self>, timeout: Duration) {
+        let _nothing_is_buffered = timeout;
+    }
+}
+
+/// Where to send, as the application configured it.
+pub trait Target: Send + Sync {
+    /// Opens it; called on the worker's thread, once in each process.
+    ///
+    /// # Errors
+    /// When it cannot be opened; the messages are then dropped and counted.
+    fn connect(&self) -> Result<Box<dyn Sender>, Error>;
+}
+
+/// Gives the messages of a batch one by one to `each` as JSON, for receivers that know no batches.
+fn each_json(frame: &[u8], mut each: impl FnMut(&str) -> Result<(), Reason>) -> Result<Delivery, Error> {
+    let batch = Batch::parse(frame)?;
+    let mut delivery = Delivery::ALL;
+    for (_, message) in batch.messages() {
+        let taken = message.map_err(|_| Reason::Encode).and_then(|message| each(&json::to_json(&message)));
+        if let (Err(why), Delivery::Taken { dropped, reason }) = (taken, &mut delivery) {
+            *dropped += 1;
+            *reason = why;
+        }
+    }
+    Ok(delivery)
+}

@@ -1,0 +1,122 @@
+//! What became of every message: counted, never silent.
+//!
+//! `attempted = accepted + refused(reason)`, and `accepted = sent + dropped(reason) + waiting`, at any time.
+
+use std::{
+    collections::HashMap,
+    io::Write,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use once_cell::sync::Lazy;
+
+use crate::wire::batch::Counts;
+
+/// Why a message was refused by the call, or dropped after it was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Reason {
+    /// A filter said no: as asked, not a loss.
+    Filtered,
+    /// A filter panicked.
+    FilterError,
+    /// The hand-off holds `queue_bytes` already.
+    Full,
+    /// The message is over the size no reader takes.
+    TooBig,
+    /// The value could not be converted by the language's face.
+    Encode,
+    /// The client was closed.
+    Closed,
+    /// The sender gave it up.
+    Send,
+}
+
+impl Reason {
+    /// Every reason, in the order of the counters.
+    pub const ALL: [Self; 7] =
+        [Self::Filtered, Self::FilterError, Self::Full, Self::TooBig, Self::Encode, Self::Closed, Self::Send];
+
+    /// The reason as one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Filtered => "filtered",
+            Self::FilterError => "filter_error",
+            Self::Full => "full",
+            Self::TooBig => "too_big",
+            Self::Encode => "encode",
+            Self::Closed => "closed",
+            Self::Send => "send",
+        }
+    }
+}
+
+/// One counter per reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ByReason([u64; Reason::ALL.len()]);
+
+impl ByReason {
+    pub(crate) fn add(&mut self, reason: Reason, count: u64) {
+        if let Some(counter) = self.0.get_mut(reason as usize) {
+            *counter += count;
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(counter, more)| *counter += more);
+    }
+
+    /// The count of one reason.
+    #[must_use]
+    pub fn get(&self, reason: Reason) -> u64 {
+        self.0.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// All reasons together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The reasons that are not zero, by name.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let all = Reason::ALL.iter().map(|reason| (reason.as_str().to_owned(), self.get(*reason)));
+        all.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+/// The books of one client at one moment; they always balance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Calls that wanted to send a message.
+    pub attempted: u64,
+    /// Messages taken into the hand-off.
+    pub accepted: u64,
+    /// Messages the call refused.
+    pub refused: ByReason,
+    /// Messages the sender has taken.
+    pub sent: u64,
+    /// Messages given up after they were accepted.
+    pub dropped: ByReason,
+    /// Messages in the hand-off.
+    pub waiting: u64,
+}
+
+/// At most one line per reason in this time.
+const QUIET: Duration = Duration::from_secs(10);
+
+static LAST_SAID: Lazy<Mutex<HashMap<&'static str, Instant>>> = Lazy::new(Mutex::default);
+
+/// One line on stderr, at most one per `reason` per ten seconds.
+pub fn complain(reason: &'static str, line: &str) {
+    let now = Instant::now();
+    let Ok(mut said) = LAST_SAID.try_lock() else { return };
+    if said.get(reason).is_some_and(|last| now.duration_since(*last) < QUIET) {
+        return;
+    }
+    said.insert(reason, now);
+    let _nobody_left_to_tell = writeln!(std::io::stderr(), "metlog: {line}");
+}

@@ -1,0 +1,261 @@
+//! The header of a batch: who sent it, which sequence numbers it accounts for, and the producer's running totals.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::{read::Reader, record::Identity};
+use crate::{
+    error::{Error, ErrorKind},
+    value::Encode,
+};
+
+/// Counts by reason, e.g. `{"full": 3}`.
+pub type Counts = BTreeMap<String, u64>;
+
+/// Names a producer for life: 16 random bytes made when its hand-off is, and again after a fork.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProducerId(pub [u8; 16]);
+
+impl ProducerId {
+    /// A new identity.
+    ///
+    /// # Errors
+    /// `Io` when the operating system has no random bytes to give.
+    pub fn random() -> Result<Self, Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|source| {
+            Error::new(ErrorKind::Io, format!("no random bytes for a producer id: {source}"))
+        })?;
+        Ok(Self(bytes))
+    }
+}
+
+/// Lower-case hexadecimal.
+impl fmt::Display for ProducerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ProducerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a batch says about itself. It accounts for every sequence number from `first_sequence` on, `span` of them:
+/// those in `present` are in the body, the rest were taken out on the way and are counted in `removed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Who sent the messages.
+    pub producer: ProducerId,
+    /// The sequence number of the first message.
+    pub first_sequence: u64,
+    /// How many sequence numbers the batch accounts for; 0 in a batch that only brings totals.
+    pub span: u64,
+    /// Runs of sequence numbers that are in the body: offset from `first_sequence`, and length.
+    pub present: Vec<(u64, u64)>,
+    /// What was taken out on the way: `consumed`, `filtered:<rule>`, `dropped:<reason>`.
+    pub removed: Counts,
+    /// The producer's host.
+    pub hostname: String,
+    /// The producer's process.
+    pub pid: i64,
+    /// The producer's default logger: the application's name in reports.
+    pub logger: String,
+    /// The version of the envelope.
+    pub env_version: String,
+    /// Messages the application has tried to send since the producer started.
+    pub attempted: u64,
+    /// How many of those the client refused, by reason, since the producer started.
+    pub refused: Counts,
+    /// True in the last batch of a producer that closed in good order.
+    pub last: bool,
+}
+
+/// Keys of the header map. A reader skips those it does not know.
+mod key {
+    pub(super) const PRODUCER: u64 = 0;
+    pub(super) const FIRST_SEQUENCE: u64 = 1;
+    pub(super) const SPAN: u64 = 2;
+    pub(super) const PRESENT: u64 = 3;
+    pub(super) const REMOVED: u64 = 4;
+    pub(super) const HOSTNAME: u64 = 5;
+    pub(super) const PID: u64 = 6;
+    pub(super) const LOGGER: u64 = 7;
+    pub(super) const ENV_VERSION: u64 = 8;
+    pub(super) const ATTEMPTED: u64 = 9;
+    pub(super) const REFUSED: u64 = 10;
+    pub(super) const LAST: u64 = 11;
+    pub(super) const ENCODING: u64 = 12;
+}
+
+/// The only body encoding so far: records of [`super::record`], not compressed.
+const ENCODING_PLAIN: u64 = 0;
+
+impl Header {
+    /// A header of `producer` that accounts for nothing yet.
+    #[must_use]
+    pub fn new(producer: ProducerId, identity: Identity<'_>, logger: &str) -> Self {
+        Self {
+            producer,
+            first_sequence: 0,
+            span: 0,
+            present: Vec::new(),
+            removed: Counts::new(),
+            hostname: identity.hostname.to_owned(),
+            pid: identity.pid,
+            logger: logger.to_owned(),
+            env_version: identity.env_version.to_owned(),
+            attempted: 0,
+            refused: Counts::new(),
+            last: false,
+        }
+    }
+
+    /// The identity that records of this batch share.
+    #[must_use]
+    pub fn identity(&self) -> Identity<'_> {
+        Identity { env_version: &self.env_version, pid: self.pid, hostname: &self.hostname }
+    }
+
+    /// How many messages the body holds.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.present.iter().map(|(_, length)| length).sum()
+    }
+
+    /// The sequence number after the last one accounted for.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.first_sequence.saturating_add(self.span)
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let _infallible = rmp::encode::write_map_len(out, 13);
+        key::PRODUCER.encode(out);
+        self.producer.0.as_slice().encode(out);
+        for (key, number) in [
+            (key::FIRST_SEQUENCE, self.first_sequence),
+            (key::SPAN, self.span),
+            (key::ATTEMPTED, self.attempted),
+            (key::ENCODING, ENCODING_PLAIN),
+        ] {
+            key.encode(out);
+            number.encode(out);
+        }
+        key::PRESENT.encode(out);
+        let _infallible = rmp::encode::write_array_len(out, small_len(2 * self.present.len()));
+        for (offset, length) in &self.present {
+            offset.encode(out);
+            length.encode(out);
+        }
+        for (key, counts) in [(key::REMOVED, &self.removed), (key::REFUSED, &self.refused)] {
+            key.encode(out);
+            let _infallible = rmp::encode::write_map_len(out, small_len(counts.len()));
+            for (reason, count) in counts {
+                reason.encode(out);
+                count.encode(out);
+            }
+        }
+        for (key, text) in [
+            (key::HOSTNAME, &self.hostname),
+            (key::LOGGER, &self.logger),
+            (key::ENV_VERSION, &self.env_version),
+        ] {
+            key.encode(out);
+            text.encode(out);
+        }
+        key::PID.encode(out);
+        self.pid.encode(out);
+        key::LAST.encode(out);
+        self.last.encode(out);
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let nobody = Identity { env_version: crate::ENV_VERSION, pid: 0, hostname: "" };
+        let mut header = Self::new(ProducerId([0; 16]), nobody, "");
+        let mut has_producer = false;
+        for _ in 0..reader.map_len()? {
+            match reader.u64()? {
+                key::PRODUCER => {
+                    header.producer = ProducerId(
+                        reader
+                            .bin()?
+                            .try_into()
+                            .map_err(|_| Error::malformed("producer id of a batch is not 16 bytes"))?,
+                    );
+                    has_producer = true;
+                }
+                key::FIRST_SEQUENCE => header.first_sequence = reader.u64()?,
+                key::SPAN => header.span = reader.u64()?,
+                key::PRESENT => header.present = runs(&mut reader)?,
+                key::REMOVED => header.removed = counts(&mut reader)?,
+                key::HOSTNAME => reader.text()?.clone_into(&mut header.hostname),
+                key::PID => header.pid = reader.i64()?,
+                key::LOGGER => reader.text()?.clone_into(&mut header.logger),
+                key::ENV_VERSION => reader.text()?.clone_into(&mut header.env_version),
+                key::ATTEMPTED => header.attempted = reader.u64()?,
+                key::REFUSED => header.refused = counts(&mut reader)?,
+                key::LAST => header.last = reader.bool()?,
+                key::ENCODING => encoding(reader.u64()?)?,
+                _ => reader.skip()?,
+            }
+        }
+        if !has_producer {
+            return Err(Error::malformed("batch header has no producer id"));
+        }
+        header.check().map(|()| header)
+    }
+
+    /// The runs lie in order inside the span and, with what was removed, fill it.
+    fn check(&self) -> Result<(), Error> {
+        let mut from = 0_u64;
+        let mut accounted = 0_u64;
+        for &(offset, length) in &self.present {
+            if offset < from || length == 0 {
+                return Err(Error::malformed("runs of a batch overlap, are empty or are out of order"));
+            }
+            from = offset.saturating_add(length);
+            accounted = accounted.saturating_add(length);
+        }
+        let removed = self.removed.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
+        let whole = from <= self.span && accounted.saturating_add(removed) == self.span;
+        if !whole || self.first_sequence.checked_add(self.span).is_none() {
+            return Err(Error::malformed(format!(
+                "batch spans {} messages but accounts for {accounted} present and {removed} removed",
+                self.span
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Header maps and arrays are bounded by the messages of a batch.
+fn small_len(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn encoding(found: u64) -> Result<(), Error> {
+    if found == ENCODING_PLAIN {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Version,
+        format!("batch body has encoding {found}, this build reads {ENCODING_PLAIN}"),
+    ))
+}
+
+fn runs(reader: &mut Reader<'_>) -> Result<Vec<(u64, u64)>, Error> {
+    let numbers = reader.array_len()?;
+    if numbers % 2 != 0 {
+        return Err(Error::malformed("runs of a batch are not pairs"));
+    }
+    (0..numbers / 2).map(|_| Ok((reader.u64()?, reader.u64()?))).collect()
+}
+
+fn counts(reader: &mut Reader<'_>) -> Result<Counts, Error> {
+    (0..reader.map_len()?).map(|_| Ok((reader.text()?.to_owned(), reader.u64()?))).collect()
+}

@@ -1,0 +1,15 @@
+//! The two forms a message has outside a process: JSON ([`json`], what the original clients speak) and batches
+//! ([`batch`], what this client, the sidecar and the grater speak).
+
+pub mod batch;
+pub mod json;
+pub mod record;
+
+mod header;
+mod read;
+
+/// No reader takes a message larger than this.
+pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+
+/// No reader follows values nested deeper than this: the limit of the JSON parser, so both dialects agree.
+pub const MAX_DEPTH: usize = 128;

@@ -1,0 +1,289 @@
+//! The thread `metlog-worker`: takes what callers left in the hand-off, frames batches, gives them to the sender.
+//!
+//! Sequence numbers are given here, in the order of the frames, so that a gap at a receiver is a loss and nothing else.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    config::Settings,
+    error::Error,
+    queue::Queue,
+    sender::{Delivery, Sender, Target},
+    stats::{ByReason, Reason, Stats, complain},
+    wire::{
+        batch::{self, Header},
+        record::{LENGTH_BYTES, Record},
+    },
+};
+
+/// How long a busy sender is waited for before the worker looks at its own orders again.
+const BUSY_WAIT: Duration = Duration::from_millis(50);
+
+/// After the last message, how long until the totals go out if they have changed since.
+const TOTALS_DELAY: Duration = Duration::from_secs(1);
+
+/// How often a producer that has nothing to say says so: a receiver tells a quiet producer from a dead one by it.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// What the worker and those who wait for it share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sent: u64,
+    dropped: ByReason,
+    /// Flushes asked for and done, as running numbers.
+    flush_wanted: u64,
+    flush_done: u64,
+    /// Set by close: what is not sent by then is given up.
+    deadline: Option<Instant>,
+    finished: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The books at this moment. Sent and dropped are read first, so that `waiting` never goes negative.
+    pub(crate) fn stats(&self, queue: &Queue) -> Stats {
+        let (sent, dropped) = {
+            let state = self.lock();
+            (state.sent, state.dropped)
+        };
+        let books = queue.books();
+        Stats {
+            attempted: books.attempted,
+            accepted: books.accepted(),
+            refused: books.refused,
+            sent,
+            dropped,
+            waiting: books.accepted().saturating_sub(sent + dropped.total()),
+        }
+    }
+
+    /// Waits until all that was accepted before this call has left, at most `timeout`; true when it has.
+    pub(crate) fn flush(&self, queue: &Queue, timeout: Duration) -> bool {
+        let mut state = self.lock();
+        state.flush_wanted += 1;
+        let wanted = state.flush_wanted;
+        drop(state);
+        queue.wake();
+        self.wait(timeout, |state| state.flush_done >= wanted || state.finished)
+    }
+
+    /// Tells the worker to end by `timeout` and waits for it.
+    pub(crate) fn close(&self, queue: &Queue, timeout: Duration) {
+        self.lock().deadline.get_or_insert_with(|| Instant::now() + timeout);
+        queue.close();
+        // The worker keeps the deadline itself; the margin is for its last step.
+        self.wait(timeout + BUSY_WAIT * 2, |state| state.finished);
+    }
+
+    fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| !done(state));
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        done(&state)
+    }
+
+    fn count(&self, sent: u64, reason: Reason, dropped: u64) {
+        let mut state = self.lock();
+        state.sent += sent;
+        state.dropped.add(reason, dropped);
+    }
+}
+
+/// Starts the worker of one channel in this process.
+///
+/// # Errors
+/// `Io` when the operating system gives no thread.
+pub(crate) fn start(
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+    target: Arc<dyn Target>,
+    header: Header,
+    settings: Settings,
+) -> Result<(), Error> {
+    let run = move || {
+        queue.attach_worker();
+        let sender = target.connect().unwrap_or_else(|error| {
+            complain("connect", &format!("messages are dropped: {error}"));
+            Box::new(Nowhere)
+        });
+        Worker::new(&queue, &shared, sender, header, settings).run();
+        shared.lock().finished = true;
+        shared.changed.notify_all();
+    };
+    std::thread::Builder::new().name("metlog-worker".to_owned()).spawn(run).map(drop).map_err(|source| {
+        Error::new(crate::ErrorKind::Io, "cannot start the thread metlog-worker").with_source(source)
+    })
+}
+
+/// Stands in for a target that could not be opened: everything is dropped and counted.
+struct Nowhere;
+
+impl Sender for Nowhere {
+    fn send(&mut self, _: &[u8]) -> Result<Delivery, Error> {
+        Ok(Delivery::Taken { dropped: u64::MAX, reason: Reason::Send })
+    }
+}
+
+struct Worker<'a> {
+    queue: &'a Queue,
+    shared: &'a Shared,
+    sender: Box<dyn Sender>,
+    settings: Settings,
+    /// The next batch's header; its totals are set when it is framed.
+    header: Header,
+    body: Vec<u8>,
+    spare: Vec<u8>,
+    /// Attempts told to the receiver so far, to see whether the totals have changed.
+    told: u64,
+    last_frame: Instant,
+}
+
+impl<'a> Worker<'a> {
+    fn new(
+        queue: &'a Queue,
+        shared: &'a Shared,
+        sender: Box<dyn Sender>,
+        header: Header,
+        settings: Settings,
+    ) -> Self {
+        let (body, spare) = (Vec::with_capacity(settings.batch_bytes), Vec::new());
+        Self { queue, shared, sender, settings, header, body, spare, told: 0, last_frame: Instant::now() }
+    }
+
+    fn run(mut self) {
+        loop {
+            let closing = self.queue.is_closed();
+            let flush_wanted = self.shared.lock().flush_wanted;
+            let moved = self.round();
+            self.finish_flush(flush_wanted);
+            if closing {
+                break;
+            }
+            if moved >= self.settings.batch_bytes {
+                continue;
+            }
+            if moved > 0 {
+                self.queue.nap(self.settings.batch_age);
+            } else {
+                self.rest();
+            }
+        }
+        self.header.last = true;
+        self.frame();
+        let time_left = self.time_left();
+        self.sender.close(time_left);
+    }
+
+    /// Nothing came for a whole nap: brings the totals up to date, then waits for the next message.
+    fn rest(&mut self) {
+        let changed = self.queue.books().attempted != self.told;
+        let due = if changed { TOTALS_DELAY } else { KEEP_ALIVE };
+        let quiet = self.last_frame.elapsed();
+        if quiet >= due {
+            self.frame();
+        } else {
+            // A producer that never sent anything owes nobody a sign of life.
+            let ever = changed || self.told > 0;
+            self.queue.idle(ever.then(|| due - quiet));
+            // The first message after a rest gathers company before it leaves, unless someone waits for it.
+            if !self.queue.is_closed() && self.shared.lock().flush_wanted == self.shared.lock().flush_done {
+                self.queue.nap(self.settings.batch_age);
+            }
+        }
+    }
+
+    /// Empties the hand-off once; gives back how many bytes moved.
+    fn round(&mut self) -> usize {
+        let mut moved = 0;
+        let mut spare = std::mem::take(&mut self.spare);
+        let queue = self.queue;
+        queue.drain(&mut spare, |records| {
+            moved += records.len();
+            self.gather(records);
+        });
+        self.spare = spare;
+        if self.header.span > 0 {
+            self.frame();
+        }
+        moved
+    }
+
+    /// Cuts a thread's records into batches.
+    fn gather(&mut self, mut records: &[u8]) {
+        while let Ok((record, rest)) = Record::split(records) {
+            let bytes = record.as_bytes().len() + LENGTH_BYTES;
+            let full = self.body.len() + bytes > self.settings.batch_bytes
+                || self.header.span >= self.settings.batch_messages;
+            if full && self.header.span > 0 {
+                self.frame();
+            }
+            let (whole, _) = records.split_at(records.len() - rest.len());
+            self.body.extend_from_slice(whole);
+            self.header.span += 1;
+            records = rest;
+        }
+    }
+
+    /// Sends what has been gathered as one batch, with the totals of this moment.
+    fn frame(&mut self) {
+        let books = self.queue.books();
+        self.header.attempted = books.attempted;
+        self.header.refused = books.refused.counts();
+        self.header.present = if self.header.span > 0 { vec![(0, self.header.span)] } else { Vec::new() };
+        let frame = batch::encode(&self.header, &self.body);
+        self.deliver(&frame);
+        self.queue.release(self.body.len());
+        self.told = books.attempted;
+        self.last_frame = Instant::now();
+        self.header.first_sequence += self.header.span;
+        self.header.span = 0;
+        self.body.clear();
+    }
+
+    fn deliver(&mut self, frame: &[u8]) {
+        let count = self.header.span;
+        loop {
+            match self.sender.send(frame) {
+                Ok(Delivery::Taken { dropped, reason }) => {
+                    let dropped = dropped.min(count);
+                    return self.shared.count(count - dropped, reason, dropped);
+                }
+                Ok(Delivery::Busy) if self.time_left().is_zero() => {
+                    complain("gave_up", "closed with messages that no receiver took");
+                    return self.shared.count(0, Reason::Send, count);
+                }
+                Ok(Delivery::Busy) => self.sender.wait(self.time_left().min(BUSY_WAIT)),
+                Err(error) => {
+                    complain("send", &format!("{count} messages dropped: {error}"));
+                    return self.shared.count(0, Reason::Send, count);
+                }
+            }
+        }
+    }
+
+    /// Until the deadline of a close; without one, as long as it takes.
+    fn time_left(&self) -> Duration {
+        let deadline = self.shared.lock().deadline;
+        deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+    }
+
+    fn finish_flush(&self, wanted: u64) {
+        let mut state = self.shared.lock();
+        if state.flush_done < wanted {
+            state.flush_done = wanted;
+            drop(state);
+            self.shared.changed.notify_all();
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The client as an application uses it: every kind of call, the books, the end.
+
+use std::{collections::HashSet, time::Duration};
+
+use metlog_core::{
+    Client, Message, Options, Severity, Value,
+    client::Count,
+    config::Settings,
+    fields,
+    filter::TypeBlacklist,
+    sample::Rate,
+    sender::{self, Delivery, Sender, Target, memory::Captured},
+    stats::Reason,
+    wire::batch::Batch,
+};
+
+const SOON: Duration = Duration::from_secs(5);
+
+fn client() -> (Client, Captured) {
+    let (memory, captured) = sender::memory::channel();
+    (Client::builder().logger("app").sender(memory).build(), captured)
+}
+
+fn field<'a>(message: &'a Message, name: &str) -> &'a Value {
+    message.fields.get(name).unwrap()
+}
+
+#[test]
+fn every_call_sends_its_message() {
+    let (client, captured) = client();
+    client.metlog(
+        "services",
+        Options { fields: fields(&[("userid", &25), ("path", &"/x")]), ..Options::default() },
+    );
+    client.incr("sync.ok");
+    client.incr_with("bytes", Count::Float(2.5), Rate::ALL, Options::default());
+    client.gauge("depth", 3.0);
+    client.timer_send("req", Duration::from_micros(1_500));
+    client.timer("guard").cancel();
+    drop(client.timer("dropped"));
+    client.error("no such user");
+    assert!(client.flush(SOON));
+
+    let seen: Vec<_> = captured
+        .messages()
+        .iter()
+        .map(|message| (message.kind.clone(), message.severity.as_u8(), message.payload.clone()))
+        .collect();
+    let text = |kind: &str, severity, payload: &str| (kind.to_owned(), severity, Value::from(payload));
+    assert_eq!(
+        seen,
+        [
+            text("services", 6, ""),
+            text("counter", 6, "1"),
+            text("counter", 6, "2.5"),
+            text("gauge", 6, "3.0"),
+            text("timer", 6, "2"),
+            text("timer", 6, "0"),
+            text("oldstyle", 3, "no such user"),
+        ]
+    );
+    let messages = captured.messages();
+    assert_eq!(field(&messages[0], "userid"), &Value::Int(25));
+    assert_eq!((field(&messages[1], "name"), field(&messages[1], "rate")), (&"sync.ok".into(), &1.0.into()));
+    assert_eq!((messages[0].logger.as_str(), messages[0].env_version.as_str()), ("app", "0.8"));
+    assert_eq!(messages[0].pid, i64::from(std::process::id()));
+}
+
+#[test]
+fn options_go_over_the_defaults() {
+    let (client, captured) = client();
+    let options = Options {
+        logger: Some(""),
+        severity: Some(Severity::ALERT),
+        payload: Some(&7),
+        pid: Some(1),
+        hostname: Some("elsewhere"),
+        timestamp: Some("2012-03-30T20:45:15Z".parse().unwrap()),
+        original: &[("severity", &99)],
+        ..Options::default()
+    };
+    client.metlog("a", options);
+    client.flush(SOON);
+    let message = &captured.messages()[0];
+    assert_eq!((message.logger.as_str(), message.severity), ("", Severity::ALERT));
+    assert_eq!((message.pid, message.hostname.as_str(), &message.payload), (1, "elsewhere", &Value::Int(7)));
+    assert_eq!(message.timestamp.to_string(), "2012-03-30T20:45:15.000000Z");
+    assert_eq!(serde_json::to_string(&message.fields).unwrap(), r#"{"original":{"severity":99}}"#);
+}
+
+#[test]
+fn sequences_are_contiguous_and_the_last_batch_says_so() {
+    let (client, captured) = client();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let client = client.clone();
+            std::thread::spawn(move || (0..1_000).for_each(|_| client.incr("n")))
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let report = client.close(SOON);
+    assert_eq!((report.sent, report.waiting, report.dropped), (4_000, 0, 0));
+
+    let frames = captured.frames();
+    let mut next = 0;
+    for frame in &frames {
+        let batch = Batch::parse(frame).unwrap();
+        assert_eq!(batch.header.first_sequence, next);
+        assert!(batch.header.span <= 512);
+        next = batch.header.end();
+    }
+    assert_eq!(next, 4_000);
+    let last = Batch::parse(frames.last().unwrap()).unwrap().header;
+    assert!(last.last);
+    assert_eq!((last.attempted, last.refused.len()), (4_000, 0));
+}
+
+#[test]
+fn after_close_calls_are_refused_and_counted() {
+    let (client, captured) = client();
+    client.incr("a");
+    client.close(SOON);
+    client.incr("b");
+    let stats = client.stats();
+    assert_eq!((stats.attempted, stats.sent, stats.refused.get(Reason::Closed)), (2, 1, 1));
+    assert_eq!(captured.messages().len(), 1);
+}
+
+#[test]
+fn a_client_that_is_never_used_closes_at_once() {
+    let (client, captured) = client();
+    assert_eq!(client.close(SOON).sent, 0);
+    assert!(captured.frames().is_empty());
+}
+
+#[test]
+fn a_filter_that_says_no_is_counted_and_one_that_panics_harms_nobody() {
+    let (memory, captured) = sender::memory::channel();
+    struct Panics;
+    impl metlog_core::filter::Filter for Panics {
+        fn keep(&self, head: &metlog_core::wire::record::Head<'_>) -> bool {
+            assert!(head.kind != "boom", "a filter of the application fails");
+            true
+        }
+    }
+    let blacklist = TypeBlacklist(HashSet::from(["noise".to_owned()]));
+    let client = Client::builder().sender(memory).filter(blacklist).filter(Panics).build();
+    for kind in ["noise", "boom", "kept"] {
+        client.metlog(kind, Options::default());
+    }
+    client.close(SOON);
+    let stats = client.stats();
+    assert_eq!(
+        (stats.refused.get(Reason::Filtered), stats.refused.get(Reason::FilterError), stats.sent),
+        (1, 1, 1)
+    );
+    assert_eq!(captured.messages()[0].kind, "kept");
+}
+
+#[test]
+fn a_message_over_the_bound_is_refused_and_its_neighbours_arrive() {
+    let (client, captured) = client();
+    client.info("before");
+    client.info(&"x".repeat(2 << 20));
+    client.info("after");
+    client.close(SOON);
+    assert_eq!(captured.messages().len(), 2);
+    assert_eq!(client.stats().refused.get(Reason::TooBig), 1);
+}
+
+/// A sender that is busy for good, and one that fails.
+struct Stuck(Result<Delivery, ()>);
+
+impl Target for Stuck {
+    fn connect(&self) -> Result<Box<dyn Sender>, metlog_core::Error> {
+        Ok(Box::new(Self(self.0)))
+    }
+}
+
+impl Sender for Stuck {
+    fn send(&mut self, _: &[u8]) -> Result<Delivery, metlog_core::Error> {
+        self.0.map_err(|()| metlog_core::Error::new(metlog_core::ErrorKind::Io, "broken pipe"))
+    }
+}
+
+#[test]
+fn a_busy_sender_fills_the_queue_and_the_books_balance_at_any_time() {
+    let settings = Settings { queue_bytes: 64 * 1024, ..Settings::default() };
+    let client = Client::builder().sender(Stuck(Ok(Delivery::Busy))).settings(settings).build();
+    for n in 0..10_000 {
+        client.incr("n");
+        if n % 100 == 0 {
+            let stats = client.stats();
+            assert_eq!(stats.attempted, stats.accepted + stats.refused.total());
+            assert_eq!(stats.accepted, stats.sent + stats.dropped.total() + stats.waiting);
+        }
+    }
+    assert!(client.stats().refused.get(Reason::Full) > 5_000);
+    let report = client.close(Duration::from_millis(100));
+    let stats = client.stats();
+    assert_eq!((report.sent, report.waiting, report.dropped), (0, 0, stats.accepted));
+}
+
+#[test]
+fn a_sender_that_fails_drops_and_counts() {
+    let client = Client::builder().sender(Stuck(Err(()))).build();
+    client.incr("n");
+    assert!(client.flush(SOON));
+    assert_eq!(client.stats().dropped.get(Reason::Send), 1);
+}
+
+#[test]
+fn a_sampled_counter_sends_its_share() {
+    let (client, captured) = client();
+    for _ in 0..2_000 {
+        client.incr_with("n", Count::Int(1), Rate::new(0.1), Options::default());
+    }
+    client.close(SOON);
+    let sent = captured.messages().len();
+    assert!((100..400).contains(&sent), "{sent}");
+    assert_eq!(
+        client.stats().attempted,
+        u64::try_from(sent).unwrap(),
+        "what was not sampled was never attempted"
+    );
+}
