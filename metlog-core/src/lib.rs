@@ -19,6 +19,7 @@ pub mod client;
 pub mod config;
 pub mod error;
 pub mod filter;
+pub mod link;
 pub mod message;
 pub mod process;
 pub mod queue;

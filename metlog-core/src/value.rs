@@ -302,6 +302,7 @@ encode! {
     &str => |value, out| rmp::encode::write_str(out, value),
     String => |value, out| rmp::encode::write_str(out, value),
     [u8] => |value, out| rmp::encode::write_bin(out, value),
+    &[u8] => |value, out| rmp::encode::write_bin(out, value),
     Fields => |value, out| encode_map(value, out),
     Value => |value, out| encode_value(value, out),
     Encoded<'_> => |value, out| out.extend_from_slice(value.0),

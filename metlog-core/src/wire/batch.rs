@@ -10,7 +10,7 @@
 //! 8+H     ...   body: records (`record`), as many as the header's `present` runs say
 //! ```
 
-pub use super::header::{Counts, Header, ProducerId};
+pub use super::header::{Counts, Header, ProducerId, Role};
 use super::record::{self, Identity, Record};
 use crate::{
     error::{Error, ErrorKind},
@@ -135,11 +135,13 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A batch of `producer` whose first message has sequence number `first_sequence`.
+    /// A batch whose header says what `header` says, and accounts for nothing yet.
     #[must_use]
-    pub fn new(producer: ProducerId, first_sequence: u64, identity: Identity<'_>, logger: &str) -> Self {
-        let header = Header { first_sequence, ..Header::new(producer, identity, logger) };
-        Self { header, body: Vec::new() }
+    pub fn new(header: Header) -> Self {
+        Self {
+            header: Header { span: 0, present: Vec::new(), removed: Counts::new(), ..header },
+            body: Vec::new(),
+        }
     }
 
     /// A batch that accounts for the same span as `header`, nothing present yet.
@@ -185,9 +187,9 @@ impl Builder {
         }
     }
 
-    /// The producer's totals, as the header will carry them.
-    pub fn set_attempted(&mut self, attempted: u64) {
-        self.header.attempted = attempted;
+    /// The header as it will be, but for the producer's totals, which the caller may set.
+    pub fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
     }
 
     /// How many sequence numbers the batch accounts for so far.

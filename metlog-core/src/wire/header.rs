@@ -44,12 +44,46 @@ impl fmt::Debug for ProducerId {
     }
 }
 
+/// Whose messages a batch brings: the ledger adds up what applications sent apart from what daemons made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A client in an application.
+    #[default]
+    Application,
+    /// A daemon's input, for what reached it without an origin (datagrams, statsd lines).
+    Input,
+    /// A daemon that makes messages of others (roll-ups).
+    Daemon,
+}
+
+impl Role {
+    fn number(self) -> u64 {
+        match self {
+            Self::Application => 0,
+            Self::Input => 1,
+            Self::Daemon => 2,
+        }
+    }
+
+    /// A role of a later version counts as a daemon's: it is not taken for an application's own messages.
+    fn from_number(number: u64) -> Self {
+        match number {
+            0 => Self::Application,
+            1 => Self::Input,
+            _ => Self::Daemon,
+        }
+    }
+}
+
 /// What a batch says about itself. It accounts for every sequence number from `first_sequence` on, `span` of them:
 /// those in `present` are in the body, the rest were taken out on the way and are counted in `removed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// Who sent the messages.
     pub producer: ProducerId,
+    /// What kind of producer that is.
+    pub role: Role,
     /// The sequence number of the first message.
     pub first_sequence: u64,
     /// How many sequence numbers the batch accounts for; 0 in a batch that only brings totals.
@@ -89,6 +123,7 @@ mod key {
     pub(super) const REFUSED: u64 = 10;
     pub(super) const LAST: u64 = 11;
     pub(super) const ENCODING: u64 = 12;
+    pub(super) const ROLE: u64 = 13;
 }
 
 /// The only body encoding so far: records of [`super::record`], not compressed.
@@ -100,6 +135,7 @@ impl Header {
     pub fn new(producer: ProducerId, identity: Identity<'_>, logger: &str) -> Self {
         Self {
             producer,
+            role: Role::default(),
             first_sequence: 0,
             span: 0,
             present: Vec::new(),
@@ -133,7 +169,7 @@ impl Header {
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let _infallible = rmp::encode::write_map_len(out, 13);
+        let _infallible = rmp::encode::write_map_len(out, 14);
         key::PRODUCER.encode(out);
         self.producer.0.as_slice().encode(out);
         for (key, number) in [
@@ -141,6 +177,7 @@ impl Header {
             (key::SPAN, self.span),
             (key::ATTEMPTED, self.attempted),
             (key::ENCODING, ENCODING_PLAIN),
+            (key::ROLE, self.role.number()),
         ] {
             key.encode(out);
             number.encode(out);
@@ -200,6 +237,7 @@ impl Header {
                 key::ATTEMPTED => header.attempted = reader.u64()?,
                 key::REFUSED => header.refused = counts(&mut reader)?,
                 key::LAST => header.last = reader.bool()?,
+                key::ROLE => header.role = Role::from_number(reader.u64()?),
                 key::ENCODING => encoding(reader.u64()?)?,
                 _ => reader.skip()?,
             }

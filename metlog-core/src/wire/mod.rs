@@ -6,7 +6,7 @@ pub mod json;
 pub mod record;
 
 mod header;
-mod read;
+pub(crate) mod read;
 
 /// No reader takes a message larger than this.
 pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A position in MessagePack bytes.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
@@ -18,7 +18,7 @@ fn broken(what: &str, source: impl std::fmt::Display) -> Error {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
@@ -42,44 +42,44 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    pub(super) fn array_len(&mut self) -> Result<u32, Error> {
+    pub(crate) fn array_len(&mut self) -> Result<u32, Error> {
         self.read("an array", rmp::decode::read_array_len)
     }
 
-    pub(super) fn map_len(&mut self) -> Result<u32, Error> {
+    pub(crate) fn map_len(&mut self) -> Result<u32, Error> {
         self.read("a map", rmp::decode::read_map_len)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Error> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Error> {
         self.read("an unsigned integer", rmp::decode::read_int)
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64, Error> {
+    pub(crate) fn i64(&mut self) -> Result<i64, Error> {
         self.read("an integer", rmp::decode::read_int)
     }
 
-    pub(super) fn bool(&mut self) -> Result<bool, Error> {
+    pub(crate) fn bool(&mut self) -> Result<bool, Error> {
         self.read("a boolean", rmp::decode::read_bool)
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, Error> {
+    pub(crate) fn text(&mut self) -> Result<&'a str, Error> {
         let length = self.read("text", rmp::decode::read_str_len)?;
         let bytes = self.take(usize::try_from(length).unwrap_or(usize::MAX))?;
         std::str::from_utf8(bytes).map_err(|source| broken("UTF-8 text", source))
     }
 
-    pub(super) fn bin(&mut self) -> Result<&'a [u8], Error> {
+    pub(crate) fn bin(&mut self) -> Result<&'a [u8], Error> {
         let length = self.read("bytes", rmp::decode::read_bin_len)?;
         self.take(usize::try_from(length).unwrap_or(usize::MAX))
     }
 
     /// A whole value, at most [`MAX_DEPTH`] deep.
-    pub(super) fn value(&mut self) -> Result<Value, Error> {
+    pub(crate) fn value(&mut self) -> Result<Value, Error> {
         self.value_within(MAX_DEPTH)
     }
 
     /// A map with text keys, at most [`MAX_DEPTH`] deep.
-    pub(super) fn fields(&mut self) -> Result<Fields, Error> {
+    pub(crate) fn fields(&mut self) -> Result<Fields, Error> {
         self.fields_within(MAX_DEPTH)
     }
 
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Skips one value without building it, whatever its depth.
-    pub(super) fn skip(&mut self) -> Result<(), Error> {
+    pub(crate) fn skip(&mut self) -> Result<(), Error> {
         let mut left = 1_u64;
         while left > 0 {
             left = left - 1 + self.skip_one()?;
