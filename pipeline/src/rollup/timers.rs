@@ -1,0 +1,227 @@
+//! The figures of one timer, computed exactly as etsy's statsd does, from every value of the interval.
+
+use serde::{Deserialize, Serialize};
+
+use super::lines::Suffix;
+use super::options::PercentThreshold;
+
+/// What is kept of one timer during an interval.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Timer {
+    /// Values in order of arrival.
+    pub(super) values: Vec<f64>,
+    /// How many events the samples stand for, corrected by their rates; exact also when values were left out.
+    pub(super) count: f64,
+}
+
+impl Timer {
+    /// The figures over `seconds`, in etsy's order; an idle timer has only `count` and `count_ps`.
+    pub(super) fn figures(mut self, names: &[ThresholdNames], seconds: f64) -> Vec<(Suffix, f64)> {
+        let rate = self.count / seconds;
+        self.values.sort_unstable_by(f64::total_cmp);
+        let (Some(&lower), Some(&upper)) = (self.values.first(), self.values.last()) else {
+            return finite(vec![("count".into(), self.count), ("count_ps".into(), rate)]);
+        };
+        let sums = Sums::of(&self.values);
+        let all = self.values.len();
+        let mean = sums.plain(all) / all as f64;
+        let mut figures = Vec::with_capacity(9 + 5 * names.len());
+        for name in names {
+            name.push_figures(&self.values, &sums, &mut figures);
+        }
+        figures.extend([
+            ("std".into(), deviation(&self.values, mean)),
+            ("upper".into(), upper),
+            ("lower".into(), lower),
+            ("count".into(), self.count),
+            ("count_ps".into(), rate),
+            ("sum".into(), sums.plain(all)),
+            ("sum_squares".into(), sums.squares(all)),
+            ("mean".into(), mean),
+            ("median".into(), median(&self.values)),
+        ]);
+        finite(figures)
+    }
+}
+
+/// Leaves out figures that overflowed (squares of values above 1e154): a receiver could only choke on them.
+fn finite(mut figures: Vec<(Suffix, f64)>) -> Vec<(Suffix, f64)> {
+    figures.retain(|(_, value)| value.is_finite());
+    figures
+}
+
+/// A percentile with the names of its five figures, written once per flush.
+pub(super) struct ThresholdNames {
+    percent: PercentThreshold,
+    count: String,
+    mean: String,
+    boundary: String,
+    sum: String,
+    sum_squares: String,
+}
+
+impl ThresholdNames {
+    pub(super) fn of(percent: PercentThreshold) -> Self {
+        // As etsy: 99.9 is `99_9`, -10 is `top10`.
+        let text = percent.get().to_string().replace('.', "_").replace('-', "top");
+        let side = if percent.get() > 0.0 { "upper" } else { "lower" };
+        Self {
+            percent,
+            count: format!("count_{text}"),
+            mean: format!("mean_{text}"),
+            boundary: format!("{side}_{text}"),
+            sum: format!("sum_{text}"),
+            sum_squares: format!("sum_squares_{text}"),
+        }
+    }
+
+    /// Appends the figures over the part of the sorted values that the percentile covers; none when it covers none.
+    fn push_figures(&self, sorted: &[f64], sums: &Sums, figures: &mut Vec<(Suffix, f64)>) {
+        let all = sorted.len();
+        let covered = covered(self.percent, all);
+        let lowest = self.percent.get() > 0.0;
+        let boundary = if lowest { covered.checked_sub(1) } else { all.checked_sub(covered) };
+        let Some(&boundary) = boundary.and_then(|place| sorted.get(place)) else { return };
+        // The upper part is the whole less the rest, as in etsy: the same rounding in the last digit.
+        let rest = if lowest { 0 } else { all - covered };
+        let end = if lowest { covered } else { all };
+        let sum = sums.plain(end) - sums.plain(rest);
+        figures.extend([
+            (self.count.clone().into(), covered as f64),
+            (self.mean.clone().into(), sum / covered as f64),
+            (self.boundary.clone().into(), boundary),
+            (self.sum.clone().into(), sum),
+            (self.sum_squares.clone().into(), sums.squares(end) - sums.squares(rest)),
+        ]);
+    }
+}
+
+/// How many of `all` values a percentile covers: rounded, half up; a single value is always covered.
+/// The order of the operations is etsy's, because it decides ties: 58% of 25 is 14.499999999999998.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rounded number from 0 to `all`, because a percentile is at most 100"
+)]
+fn covered(percent: PercentThreshold, all: usize) -> usize {
+    if all == 1 {
+        return 1;
+    }
+    ((percent.get().abs() / 100.0 * all as f64).round() as usize).min(all)
+}
+
+/// Running sums of the sorted values: entry `n` is over the first `n`.
+struct Sums(Vec<(f64, f64)>);
+
+impl Sums {
+    fn of(sorted: &[f64]) -> Self {
+        let mut running = (0.0, 0.0);
+        let mut sums = Vec::with_capacity(sorted.len() + 1);
+        sums.push(running);
+        for value in sorted {
+            running = (running.0 + value, running.1 + value * value);
+            sums.push(running);
+        }
+        Self(sums)
+    }
+
+    fn plain(&self, first: usize) -> f64 {
+        self.0.get(first).map_or(f64::NAN, |sums| sums.0)
+    }
+
+    fn squares(&self, first: usize) -> f64 {
+        self.0.get(first).map_or(f64::NAN, |sums| sums.1)
+    }
+}
+
+/// Standard deviation of the population, in two passes.
+fn deviation(values: &[f64], mean: f64) -> f64 {
+    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    (squares / values.len() as f64).sqrt()
+}
+
+fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    let at = |place: usize| sorted.get(place).copied().unwrap_or(f64::NAN);
+    if sorted.len() % 2 == 1 { at(middle) } else { (at(middle.wrapping_sub(1)) + at(middle)) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PercentThreshold, ThresholdNames, Timer};
+
+    fn figures(values: &[f64], percents: &[f64]) -> Vec<(String, f64)> {
+        let names: Vec<_> =
+            percents.iter().map(|p| ThresholdNames::of(PercentThreshold::try_from(*p).unwrap())).collect();
+        let timer = Timer { values: values.to_vec(), count: values.len() as f64 };
+        timer.figures(&names, 10.0).into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
+    }
+
+    /// Literal results of npm statsd 0.9 (`process_metrics`, interval 10 s), in its order.
+    #[test]
+    fn figures_are_those_of_etsy() {
+        let expected = [
+            ("count_90", 9.0),
+            ("mean_90", 5.0),
+            ("upper_90", 9.0),
+            ("sum_90", 45.0),
+            ("sum_squares_90", 285.0),
+            ("std", 2.872_281_323_269_014_3),
+            ("upper", 10.0),
+            ("lower", 1.0),
+            ("count", 10.0),
+            ("count_ps", 1.0),
+            ("sum", 55.0),
+            ("sum_squares", 385.0),
+            ("mean", 5.5),
+            ("median", 5.5),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        let values = [10.0, 1.0, 9.0, 2.0, 8.0, 3.0, 7.0, 4.0, 6.0, 5.0];
+        assert_eq!(figures(&values, &[90.0]), expected);
+    }
+
+    /// Percentile, values, then etsy's count, mean, boundary, sum and sum of squares, and their names.
+    #[test]
+    fn each_percentile_covers_the_part_that_etsy_takes() {
+        let ten = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0];
+        let ones = [1.0; 25];
+        for (percent, values, suffix, boundary, expected) in [
+            (50.0, &ten[..], "50", "upper", [5.0, 3.0, 5.0, 15.0, 55.0]),
+            (100.0, &ten, "100", "upper", [10.0, 5.5, 10.0, 55.0, 385.0]),
+            (99.9, &ten, "99_9", "upper", [10.0, 5.5, 10.0, 55.0, 385.0]),
+            (25.0, &ten, "25", "upper", [3.0, 2.0, 3.0, 6.0, 14.0]), // 2.5 rounds up
+            (58.0, &ones, "58", "upper", [14.0, 1.0, 1.0, 14.0, 14.0]), // 14.499999999999998 in binary
+            (-10.0, &ten, "top10", "lower", [1.0, 10.0, 10.0, 10.0, 100.0]),
+            (-25.0, &ten, "top25", "lower", [3.0, 9.0, 8.0, 27.0, 245.0]),
+            (-2.5, &[4.0], "top2_5", "lower", [1.0, 4.0, 4.0, 4.0, 16.0]), // one value is always covered
+            (1.0, &[4.0], "1", "upper", [1.0, 4.0, 4.0, 4.0, 16.0]),
+            // Etsy writes NaN for mean, sum and sum_squares when a negative percentile covers every value.
+            (-100.0, &[4.0, 6.0], "top100", "lower", [2.0, 5.0, 4.0, 10.0, 52.0]),
+        ] {
+            let names =
+                ["count", "mean", boundary, "sum", "sum_squares"].map(|name| format!("{name}_{suffix}"));
+            let expected: Vec<_> = names.into_iter().zip(expected).collect();
+            assert_eq!(figures(values, &[percent])[..5], expected, "{percent}");
+        }
+    }
+
+    #[test]
+    fn a_percentile_that_covers_no_value_is_left_out() {
+        let figures = figures(&[1.0, 2.0], &[10.0, -10.0]);
+        assert_eq!(figures[0].0, "std");
+    }
+
+    #[test]
+    fn an_idle_timer_has_only_its_counts() {
+        assert_eq!(figures(&[], &[90.0]), [("count".to_owned(), 0.0), ("count_ps".to_owned(), 0.0)]);
+    }
+
+    #[test]
+    fn figures_that_overflow_are_left_out() {
+        let figures = figures(&[1e200, 1e200], &[90.0]);
+        let names: Vec<_> = figures.iter().map(|(name, _)| name.as_str()).collect();
+        let left = ["count_90", "mean_90", "upper_90", "sum_90", "std", "upper", "lower"];
+        assert_eq!(names, [&left[..], &["count", "count_ps", "sum", "mean", "median"]].concat());
+    }
+}
