@@ -32,6 +32,8 @@ pub mod value;
 pub mod wire;
 pub mod worker;
 
+mod hex;
+
 pub use client::{Client, ClientBuilder, Options, fields};
 pub use error::{Error, ErrorKind};
 pub use message::{ENV_VERSION, Message, Severity};

@@ -6,7 +6,7 @@
 //! ```text
 //! [0, oldest version, newest version, sender id (16 bytes), incarnation, first]   hello    sender -> receiver
 //! [1, version, accepted, credit]                                                  welcome  receiver -> sender
-//! [2, sequence, batch]                                                            batch    sender -> receiver
+//! [2, sequence, previous, batch]                                                  batch    sender -> receiver
 //! [3, sequence]                                                                   ack      receiver -> sender
 //! [4, bytes]                                                                      credit   receiver -> sender
 //! [5]                                                                             ping     sender -> receiver
@@ -14,7 +14,8 @@
 //! [7, kind, message]                                                              refusal  receiver -> sender
 //! ```
 //! `first` is the lowest sequence number the sender still has; `accepted` the highest the receiver has taken from this
-//! sender, safe on its disk. Sequence numbers are contiguous. An ack covers everything up to its number, and is sent only
+//! sender, safe on its disk. Sequence numbers rise, and a batch names the one before it on this link, so that a gap is
+//! seen though numbers may be left out. An ack covers everything up to its number, and is sent only
 //! after the receiver's spool has synced. Credit bounds the bytes that may be unacknowledged; 0 means wait. After a
 //! refusal the receiver ignores the peer until its next hello.
 
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, ErrorKind},
+    hex,
     value::Encode,
     wire::{batch::MAX_BATCH_BYTES, read::Reader},
 };
@@ -36,7 +38,9 @@ pub const MAX_FRAME_BYTES: usize = MAX_BATCH_BYTES + 64;
 
 /// Who sends on a link: the spool it reads from, and how often that spool has lost records it had numbered, so that a
 /// number used twice is never taken for a repeat.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Shown and serialised as `<32 hex digits>-<incarnation>`, so that it can be a map key.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct SenderId {
     /// Made at random with the spool.
     pub id: [u8; 16],
@@ -44,17 +48,34 @@ pub struct SenderId {
     pub incarnation: u32,
 }
 
-/// The id in hexadecimal, a slash, the incarnation.
 impl fmt::Display for SenderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        write!(f, "/{}", self.incarnation)
+        hex::write(self.id, f)?;
+        write!(f, "-{}", self.incarnation)
     }
 }
 
 impl fmt::Debug for SenderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<SenderId> for String {
+    fn from(sender: SenderId) -> Self {
+        sender.to_string()
+    }
+}
+
+impl TryFrom<String> for SenderId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parse = || {
+            let (digits, incarnation) = text.split_once('-')?;
+            Some(Self { id: hex::parse(digits)?, incarnation: incarnation.parse().ok()? })
+        };
+        parse().ok_or_else(|| format!("sender is {text:?}, expected <32 hex digits>-<incarnation>"))
     }
 }
 
@@ -83,6 +104,8 @@ pub enum Frame<'a> {
     Batch {
         /// Its number on this link.
         sequence: u64,
+        /// The number of the batch before it, 0 for none.
+        previous: u64,
         /// A frame of [`crate::wire::batch`].
         batch: &'a [u8],
     },
@@ -129,7 +152,7 @@ impl<'a> Frame<'a> {
                 array(&[&tag::HELLO, oldest, newest, &sender.id.as_slice(), &sender.incarnation, first])
             }
             Self::Welcome { version, accepted, credit } => array(&[&tag::WELCOME, version, accepted, credit]),
-            Self::Batch { sequence, batch } => array(&[&tag::BATCH, sequence, batch]),
+            Self::Batch { sequence, previous, batch } => array(&[&tag::BATCH, sequence, previous, batch]),
             Self::Ack { sequence } => array(&[&tag::ACK, sequence]),
             Self::Credit { bytes } => array(&[&tag::CREDIT, bytes]),
             Self::Ping => array(&[&tag::PING]),
@@ -161,7 +184,9 @@ impl<'a> Frame<'a> {
             tag::WELCOME => {
                 Self::Welcome { version: reader.u64()?, accepted: reader.u64()?, credit: reader.u64()? }
             }
-            tag::BATCH => Self::Batch { sequence: reader.u64()?, batch: reader.bin()? },
+            tag::BATCH => {
+                Self::Batch { sequence: reader.u64()?, previous: reader.u64()?, batch: reader.bin()? }
+            }
             tag::ACK => Self::Ack { sequence: reader.u64()? },
             tag::CREDIT => Self::Credit { bytes: reader.u64()? },
             tag::PING => Self::Ping,
@@ -285,7 +310,7 @@ mod tests {
         for frame in [
             Frame::Hello { versions: (1, 2), sender, first: 9 },
             Frame::Welcome { version: 1, accepted: u64::MAX, credit: 0 },
-            Frame::Batch { sequence: 1, batch: b"\x00bytes" },
+            Frame::Batch { sequence: 3, previous: 1, batch: b"\x00bytes" },
             Frame::Ack { sequence: 5 },
             Frame::Credit { bytes: 1 << 40 },
             Frame::Ping,
@@ -299,6 +324,18 @@ mod tests {
             }
         }
         assert!(Frame::decode(&array(&[&99_u64])).unwrap_err().to_string().contains("99"));
+    }
+
+    #[test]
+    fn a_sender_survives_its_text() {
+        let sender = SenderId { id: *b"\x01abcdefghijklmno", incarnation: 7 };
+        assert_eq!(sender.to_string(), "016162636465666768696a6b6c6d6e6f-7");
+        assert_eq!(SenderId::try_from(sender.to_string()), Ok(sender));
+        for text in
+            ["", "-", "01-1", "+16162636465666768696a6b6c6d6e6f-7", "016162636465666768696a6b6c6d6e6f-x"]
+        {
+            assert!(SenderId::try_from(text.to_owned()).is_err(), "{text:?} was accepted");
+        }
     }
 
     #[test]

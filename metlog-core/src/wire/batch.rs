@@ -11,7 +11,7 @@
 //! ```
 
 pub use super::header::{Counts, Header, ProducerId, Role};
-use super::record::{self, Identity, Record};
+use super::record::{self, Record};
 use crate::{
     error::{Error, ErrorKind},
     message::Message,

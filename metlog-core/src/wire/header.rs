@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{read::Reader, record::Identity};
 use crate::{
     error::{Error, ErrorKind},
+    hex,
     value::Encode,
 };
 
@@ -14,7 +15,9 @@ use crate::{
 pub type Counts = BTreeMap<String, u64>;
 
 /// Names a producer for life: 16 random bytes made when its hand-off is, and again after a fork.
+/// Shown and serialised as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ProducerId(pub [u8; 16]);
 
 impl ProducerId {
@@ -31,10 +34,23 @@ impl ProducerId {
     }
 }
 
-/// Lower-case hexadecimal.
+impl From<ProducerId> for String {
+    fn from(producer: ProducerId) -> Self {
+        producer.to_string()
+    }
+}
+
+impl TryFrom<String> for ProducerId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        hex::parse(&text).map(Self).ok_or_else(|| format!("producer is {text:?}, expected 32 hex digits"))
+    }
+}
+
 impl fmt::Display for ProducerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(self.0, f)
     }
 }
 
