@@ -1,0 +1,162 @@
+//! What a spool does when the disk refuses to write or to sync.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+use std::time::Duration;
+
+use super::testing::*;
+use super::*;
+
+fn faulty(segment_bytes: u64) -> (tempfile::TempDir, FaultyDisk, Spool) {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let spool = disk.open_spool(dir.path(), options(segment_bytes, 1 << 20));
+    (dir, disk, spool)
+}
+
+fn ordinals(spool: &Spool) -> Vec<u64> {
+    read_all(spool, 1).iter().map(|record| record.ordinal).collect()
+}
+
+#[test]
+fn appends_go_on_during_a_sync_and_are_not_read_before_theirs() {
+    let (_dir, disk, spool) = faulty(1000);
+    disk.0.hold_sync.store(true, SeqCst);
+    append(&spool, &frames(1)).unwrap();
+    wait_until("a sync begins", || disk.0.holding.load(SeqCst));
+    let last = append(&spool, &frames(100)).unwrap();
+    assert_eq!((last, spool.appended(), spool.synced()), (101, 101, 0));
+    assert!(!spool.wait_synced(1, Duration::from_millis(20)), "its sync has not ended");
+    assert!(ordinals(&spool).is_empty());
+    disk.0.hold_sync.store(false, SeqCst);
+    assert!(spool.wait_synced(last, PATIENCE));
+    assert_eq!(ordinals(&spool).len(), 101);
+    assert!(spool.stats().syncs <= 3, "one sync for all that gathered, not {}", spool.stats().syncs);
+    spool.close();
+}
+
+#[test]
+fn a_failed_sync_gives_its_records_up_and_tells_who_waits() {
+    for segment_bytes in [100, 100_000] {
+        let (dir, disk, spool) = faulty(segment_bytes);
+        fill(&spool, &frames(3));
+        disk.0.hold_sync.store(true, SeqCst);
+        disk.0.fail_sync.store(true, SeqCst);
+        let lost = append(&spool, &frames(4)).unwrap();
+        let waiter = thread::spawn({
+            let spool = spool.clone();
+            move || spool.wait_synced(lost, PATIENCE * 100)
+        });
+        disk.0.hold_sync.store(false, SeqCst);
+        assert!(!waiter.join().unwrap());
+        disk.0.fail_sync.store(false, SeqCst);
+        assert_eq!((4..=8).map(|n| spool.outcome(n)).filter(|o| *o == Outcome::GivenUp).count(), 4);
+        let last = fill(&spool, &frames(2));
+        assert_eq!(last, 9, "ordinals are not used again");
+        assert_eq!(ordinals(&spool), [1, 2, 3, 8, 9]);
+        let stats = spool.stats();
+        assert_eq!((stats.failed_syncs, stats.given_up_records), (1, 4));
+        assert!(stats.last_error.unwrap().contains("sync refused"));
+        assert!(!spool.wait_synced(lost, PATIENCE), "synced() is past it, yet it is lost");
+        spool.close();
+        let (spool, recovery) = open(dir.path(), segment_bytes);
+        assert_eq!((ordinals(&spool), recovery.damaged_records), (vec![1, 2, 3, 8, 9], 0));
+        assert_eq!(spool.id().incarnation, 1);
+        spool.close();
+    }
+}
+
+#[test]
+fn syncs_that_keep_failing_end_with_the_close_and_keep_the_ordinals_used_up() {
+    let (dir, disk, spool) = faulty(1000);
+    disk.0.fail_sync.store(true, SeqCst);
+    for n in 1..=5 {
+        let ordinal = append(&spool, &frames(1)).unwrap();
+        assert_eq!((ordinal, spool.wait_synced(ordinal, PATIENCE)), (n, false));
+        assert_eq!(spool.outcome(ordinal), Outcome::GivenUp);
+    }
+    append(&spool, &frames(1)).unwrap();
+    spool.close();
+    assert!(segments(dir.path()).is_empty());
+    disk.0.fail_sync.store(false, SeqCst);
+    let (spool, recovery) = open(dir.path(), 1000);
+    assert!(
+        spool.id().incarnation == 1 && recovery.damaged_records == 0,
+        "nothing safe was lost: {recovery}"
+    );
+    spool.close();
+}
+
+#[test]
+fn a_full_disk_refuses_cuts_back_and_goes_on_once_there_is_room() {
+    for room in [0, 1, 30, 47, 48, 60, 100] {
+        let (dir, disk, spool) = faulty(150);
+        fill(&spool, &frames(3));
+        disk.0.room.store(room, SeqCst);
+        let error = append(&spool, &vec![vec![9; 60]; 4]).unwrap_err();
+        assert!(matches!(error, AppendError::DiskFull(_)) && error.is_full(), "{error}");
+        assert!(spool.is_full());
+        assert_eq!((spool.appended(), spool.stats().refused_full), (3, 1));
+        disk.0.room.store(u64::MAX, SeqCst);
+        assert_eq!(fill(&spool, &frames(2)), 5);
+        assert!(!spool.is_full());
+        assert_eq!(ordinals(&spool), [1, 2, 3, 4, 5], "room for {room} bytes");
+        spool.close();
+        let (spool, recovery) = open(dir.path(), 150);
+        assert_eq!(ordinals(&spool), [1, 2, 3, 4, 5], "room for {room} bytes, reopened");
+        assert_eq!((recovery.torn_bytes, recovery.damaged_bytes), (0, 0));
+        spool.close();
+    }
+}
+
+#[test]
+fn a_refused_append_that_cannot_be_cut_back_never_mixes_with_later_ones() {
+    let (dir, disk, spool) = faulty(10_000);
+    fill(&spool, &frames(3));
+    disk.0.room.store(100, SeqCst);
+    disk.0.fail_truncate.store(true, SeqCst);
+    append(&spool, &vec![vec![9; 30]; 4]).unwrap_err();
+    disk.0.room.store(u64::MAX, SeqCst);
+    assert_eq!(fill(&spool, &frames(2)), 9);
+    assert_eq!(ordinals(&spool), [1, 2, 3, 8, 9]);
+    disk.0.fail_truncate.store(false, SeqCst);
+    spool.close();
+    let (spool, _) = open(dir.path(), 10_000);
+    let found = ordinals(&spool);
+    assert!(found.starts_with(&[1, 2, 3]) && found.ends_with(&[8, 9]), "{found:?}");
+    spool.close();
+}
+
+#[test]
+fn the_directory_is_synced_for_a_new_segment_and_for_a_deleted_one() {
+    let (_dir, disk, spool) = faulty(100);
+    spool.register("only", 0);
+    let syncs = || disk.0.dir_syncs.load(SeqCst);
+    let before = syncs();
+    fill(&spool, &[vec![1; 90]]);
+    assert!(syncs() > before, "a segment was made");
+    fill(&spool, &[vec![1; 90]]);
+    let before = syncs();
+    spool.release("only", 2);
+    wait_until("the deletion is synced", || syncs() > before);
+    spool.close();
+}
+
+#[test]
+fn a_failed_sync_of_a_buffered_spool_is_counted_and_loses_nothing_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let buffered = SpoolOptions { durability: Durability::Buffered, ..SpoolOptions::default() };
+    let spool = disk.open_spool(dir.path(), buffered);
+    disk.0.fail_sync.store(true, SeqCst);
+    append(&spool, &frames(3)).unwrap();
+    wait_until("the sync fails", || spool.stats().failed_syncs == 1);
+    disk.0.fail_sync.store(false, SeqCst);
+    append(&spool, &frames(3)).unwrap();
+    assert_eq!(ordinals(&spool), [1, 2, 3, 4, 5, 6]);
+    spool.close();
+    assert_eq!(spool.stats().given_up_records, 0);
+    let (spool, _) = open(dir.path(), 1000);
+    assert_eq!(ordinals(&spool), [1, 2, 3, 4, 5, 6]);
+    spool.close();
+}

@@ -1,0 +1,177 @@
+//! Appending: numbers the records, encodes them and writes them with one system call.
+
+use std::io;
+
+use super::error::AppendError;
+use super::files::{FileRef, byte_count, write_all_at};
+use super::handle::{Durability, Shared, lock};
+use super::index::Segment;
+use super::record::{Codec, MAX_FRAME_BYTES, NewRecord, encoded_length};
+use super::segment::{self, HEADER_BYTES, Header};
+
+/// Encoding space that is kept between appends.
+const KEPT_BUFFER_BYTES: usize = 4 << 20;
+
+/// The state under the lock `writer`.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// Ordinal of the next record.
+    pub(super) next: u64,
+    /// The segment being written; `None`: the next append begins one.
+    pub(super) current: Option<Current>,
+    buffer: Vec<u8>,
+}
+
+/// The segment being written.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub(super) first: u64,
+    pub(super) file: FileRef,
+    pub(super) codec: Codec,
+    pub(super) length: u64,
+}
+
+impl Writer {
+    pub(super) fn new(next: u64, current: Option<Current>) -> Writer {
+        Writer { next, current, buffer: Vec::new() }
+    }
+
+    /// Leaves the segment being written if its sync failed: the next append begins another.
+    pub(super) fn abandon(&mut self, failed: &[(u64, Segment)], removed: bool) {
+        let hit = |current: &Current| failed.iter().any(|(first, _)| *first == current.first);
+        // One without a record that is still there stays: another one would have its name.
+        let named = |current: &Current| removed || current.length > HEADER_BYTES;
+        if self.current.as_ref().is_some_and(|current| hit(current) && named(current)) {
+            self.current = None;
+        }
+    }
+
+    fn encode(&mut self, codec: Codec, records: &[NewRecord<'_>]) {
+        self.buffer.clear();
+        self.buffer.shrink_to(KEPT_BUFFER_BYTES);
+        for (ordinal, record) in (self.next..).zip(records) {
+            codec.encode(ordinal, record, &mut self.buffer);
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn append(&self, records: &[NewRecord<'_>]) -> Result<u64, AppendError> {
+        let bytes = checked_size(records)?;
+        let mut writer = lock(&self.writer);
+        if records.is_empty() {
+            return Ok(writer.next.saturating_sub(1));
+        }
+        self.make_room(&mut writer, bytes)?;
+        self.write(&mut writer, records, bytes).map_err(|error| self.refused(error))?;
+        let count = byte_count(records.len());
+        writer.next = writer.next.saturating_add(count);
+        let last = writer.next.saturating_sub(1);
+        let mut index = lock(&self.index);
+        index.grow(bytes, count, last);
+        if self.options.durability == Durability::Buffered {
+            index.publish_all();
+            self.settled.notify_all();
+        }
+        self.work.notify_all();
+        Ok(last)
+    }
+
+    /// Checks the bound. Where only the last segment is in the way and nobody needs it any more, a new one is begun.
+    fn make_room(&self, writer: &mut Writer, bytes: u64) -> Result<(), AppendError> {
+        let max_bytes = self.options.max_bytes;
+        let needed = bytes.saturating_add(HEADER_BYTES);
+        let mut index = lock(&self.index);
+        if index.closed {
+            return Err(AppendError::Closed);
+        }
+        let fits = |held: u64| held.saturating_add(needed) <= max_bytes;
+        if fits(index.bytes) {
+            return Ok(());
+        }
+        let last_is_free = index.all_released() && index.first_unsettled().is_none();
+        if !last_is_free || !fits(HEADER_BYTES) {
+            let held = index.bytes;
+            index.note_full();
+            return Err(AppendError::Full { bytes: held, max_bytes });
+        }
+        drop(index);
+        self.begin_segment(writer).map_err(|error| self.refused(error))?;
+        self.delete_released();
+        Ok(())
+    }
+
+    fn write(&self, writer: &mut Writer, records: &[NewRecord<'_>], bytes: u64) -> io::Result<()> {
+        let limit = self.options.segment_bytes;
+        let goes_on = |current: &Current| {
+            current.length <= HEADER_BYTES || current.length.saturating_add(bytes) <= limit
+        };
+        if !writer.current.as_ref().is_some_and(goes_on) {
+            self.begin_segment(writer)?;
+        }
+        let Some(codec) = writer.current.as_ref().map(|current| current.codec) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        writer.encode(codec, records);
+        let Some(current) = writer.current.as_mut() else { return Err(io::ErrorKind::NotFound.into()) };
+        if let Err(error) = write_all_at(&*current.file, &writer.buffer, current.length) {
+            if current.file.truncate(current.length).is_err() {
+                // Whole records may have been left behind. They were refused: their ordinals are not used again.
+                writer.current = None;
+                writer.next = writer.next.saturating_add(byte_count(records.len()));
+            }
+            return Err(error);
+        }
+        current.length = current.length.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// Makes the next segment. It and its directory entry are synced together with its first records.
+    fn begin_segment(&self, writer: &mut Writer) -> io::Result<()> {
+        let first = writer.next;
+        let salt = getrandom::u64().map_err(io::Error::other)?;
+        let path = segment::path(&self.dir, first);
+        let file = self.files.create(&path)?;
+        let header = Header { salt, first, spool: self.sender.id }.encode();
+        if let Err(error) = write_all_at(&*file, &header, 0) {
+            // Left behind it is empty or torn, which opening handles; and the next try writes it anew.
+            let _ = self.files.remove(&path);
+            return Err(error);
+        }
+        writer.current = Some(Current {
+            first,
+            file: FileRef::clone(&file),
+            codec: Codec::new(salt),
+            length: HEADER_BYTES,
+        });
+        let mut index = lock(&self.index);
+        let segment =
+            Segment { salt, length: HEADER_BYTES, readable: HEADER_BYTES, synced: 0, file: Some(file) };
+        index.add_segment(first, segment);
+        index.directory_dirty = true;
+        Ok(())
+    }
+
+    /// Counts a refusal by the file system.
+    fn refused(&self, error: io::Error) -> AppendError {
+        let error = AppendError::from(error);
+        let mut index = lock(&self.index);
+        match &error {
+            AppendError::DiskFull(source) => index.note_disk_full(source.to_string()),
+            other => index.note_io_error(other.to_string()),
+        }
+        error
+    }
+}
+
+fn checked_size(records: &[NewRecord<'_>]) -> Result<u64, AppendError> {
+    let mut total = 0_u64;
+    for record in records {
+        let bytes = byte_count(record.frame.len());
+        if bytes > MAX_FRAME_BYTES {
+            return Err(AppendError::TooBig { bytes });
+        }
+        total = total.saturating_add(encoded_length(record));
+    }
+    Ok(total)
+}
