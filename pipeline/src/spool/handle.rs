@@ -192,13 +192,16 @@ impl Spool {
         lock(&self.shared.index).stats()
     }
 
-    /// A reader whose first record is `from_ordinal`, or the oldest kept one if that is later.
+    /// A reader whose first record is `from_ordinal`, or the oldest kept one if that is later. An ordinal past the next
+    /// one is of records that were lost with the end of the spool: then it begins with what came since the opening.
     #[must_use]
     pub fn reader(&self, from_ordinal: u64) -> Reader {
+        let from_ordinal = lock(&self.shared.index).place(from_ordinal.saturating_sub(1)).saturating_add(1);
         Reader::new(Arc::clone(&self.shared), from_ordinal)
     }
 
-    /// Makes `consumer` hold back what comes after `through`. With no consumer at all nothing is ever deleted.
+    /// Makes `consumer` hold back what comes after `through`, the ordinal of its checkpoint. With no consumer at all
+    /// nothing is ever deleted. An ordinal past the last one counts as in [`Spool::reader`].
     pub fn register(&self, consumer: &str, through: u64) {
         lock(&self.shared.index).register(consumer, through);
         self.shared.delete_released();

@@ -90,6 +90,8 @@ pub(super) enum Step {
 pub(super) struct Index {
     pub(super) segments: BTreeMap<u64, Segment>,
     pub(super) bytes: u64,
+    /// The last ordinal when the spool was opened.
+    pub(super) opened: u64,
     pub(super) appended: u64,
     pub(super) synced: u64,
     given_up: Vec<RangeInclusive<u64>>,
@@ -213,8 +215,14 @@ impl Index {
         }
     }
 
+    /// A consumer's saved place as it counts here. One past the last record speaks of records that were lost before the
+    /// spool was opened, or of another spool: what came since then must not be taken for done.
+    pub(super) fn place(&self, through: u64) -> u64 {
+        if through > self.appended { self.opened } else { through }
+    }
+
     pub(super) fn register(&mut self, consumer: &str, through: u64) {
-        self.consumers.insert(consumer.to_owned(), through);
+        self.consumers.insert(consumer.to_owned(), self.place(through));
     }
 
     pub(super) fn unregister(&mut self, consumer: &str) {
@@ -222,6 +230,7 @@ impl Index {
     }
 
     pub(super) fn release(&mut self, consumer: &str, through: u64) {
+        let through = self.place(through);
         let held = self.consumers.entry(consumer.to_owned()).or_default();
         *held = through.max(*held);
         if self.all_released() {
@@ -339,7 +348,7 @@ mod tests {
     #[test]
     fn a_segment_goes_when_the_slowest_consumer_has_passed_its_last_record() {
         for (slowest, expected) in
-            [(9, vec![]), (10, vec![1]), (19, vec![1]), (20, vec![1, 11]), (99, vec![1, 11])]
+            [(9, vec![]), (10, vec![1]), (19, vec![1]), (20, vec![1, 11]), (30, vec![1, 11]), (99, vec![])]
         {
             let mut index = index(&[1, 11, 21], 30);
             index.register("fast", 30);

@@ -253,6 +253,7 @@ impl Pass<'_> {
             report.last = self.last;
             report.records = self.last.saturating_sub(oldest).saturating_add(1);
         }
+        self.index.opened = self.last;
         self.index.appended = self.last;
         self.index.synced = self.last;
         Ok(())

@@ -92,6 +92,8 @@ pub(super) struct Faults {
     /// Bytes that can still be written.
     pub(super) room: AtomicU64,
     pub(super) dir_syncs: AtomicU64,
+    /// A read that covers this offset of any file fails; 0: none does.
+    pub(super) bad_offset: AtomicU64,
 }
 
 /// The real disk with faults.
@@ -110,6 +112,7 @@ impl FaultyDisk {
             holding: AtomicBool::new(false),
             room: AtomicU64::new(u64::MAX),
             dir_syncs: AtomicU64::new(0),
+            bad_offset: AtomicU64::new(0),
         }))
     }
 
@@ -124,6 +127,10 @@ impl FaultyDisk {
 
 impl SpoolFile for FaultyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let bad = self.1.bad_offset.load(Ordering::SeqCst);
+        if bad > 0 && (offset..offset + u64::try_from(buffer.len()).unwrap()).contains(&bad) {
+            return Err(io::Error::other("read refused by the test"));
+        }
         self.0.read_at(buffer, offset)
     }
 

@@ -233,6 +233,20 @@ fn a_damaged_meta_file_costs_the_identity_and_no_record() {
 }
 
 #[test]
+fn a_checkpoint_ahead_of_the_spool_skips_nothing_that_comes_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, _) = open(dir.path(), 100);
+    append(&spool, &frames(3)).unwrap();
+    spool.register("of a spool that was wiped", 1000);
+    spool.release("of a spool that was wiped", 1000);
+    let last = fill(&spool, &frames(20));
+    let mut reader = spool.reader(1001);
+    assert_eq!(reader.next(1, PATIENCE)[0].ordinal, 1);
+    assert_eq!((last, spool.stats().oldest), (23, 1));
+    spool.close();
+}
+
+#[test]
 fn files_that_are_no_segments_are_left_alone() {
     let (dir, frames, _) = closed_spool(5);
     for name in ["notes.txt", "1.seg", "00000000000000000001.seg.bak"] {

@@ -160,3 +160,15 @@ fn a_failed_sync_of_a_buffered_spool_is_counted_and_loses_nothing_here() {
     assert_eq!(ordinals(&spool), [1, 2, 3, 4, 5, 6]);
     spool.close();
 }
+
+#[test]
+fn a_sector_that_cannot_be_read_costs_the_records_around_it() {
+    let (_dir, disk, spool) = faulty(1 << 18);
+    fill(&spool, &vec![vec![7; 1000]; 40]);
+    disk.0.bad_offset.store(20_000, SeqCst);
+    let found = ordinals(&spool);
+    assert!((34..=36).contains(&found.len()), "4096 bytes of records of 1024: {found:?}");
+    assert_eq!(found.last(), Some(&40));
+    assert_eq!(spool.stats().damaged_records, 40 - u64::try_from(found.len()).unwrap());
+    spool.close();
+}
