@@ -272,8 +272,11 @@ impl Header {
             if offset < from || length == 0 {
                 return Err(Error::malformed("runs of a batch overlap, are empty or are out of order"));
             }
-            from = offset.saturating_add(length);
-            accounted = accounted.saturating_add(length);
+            // Runs that end in range and do not overlap cannot add up to more than that range.
+            from = offset
+                .checked_add(length)
+                .ok_or_else(|| Error::malformed("runs of a batch go past the last sequence number"))?;
+            accounted += length;
         }
         let removed = self.removed.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
         let whole = from <= self.span && accounted.saturating_add(removed) == self.span;
