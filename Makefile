@@ -1,0 +1,118 @@
+# Builds, shows, tests and checks Metlog; `make help` lists the targets.
+# All that is built or installed lies inside this folder: target, .venv, .cache, dist, metlog-node/node_modules.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# The Python that .venv is made of.
+PYTHON ?= python3
+# How long `make demo` runs, in seconds. Empty: until Ctrl-C on a terminal, 20 without one.
+DURATION ?=
+
+VENV := .venv
+VENV_PYTHON := $(CURDIR)/$(VENV)/bin/python
+NODE := metlog-node
+
+# pyo3's build script runs anew when its interpreter changes, and all of pyo3 after it: every cargo call names this one.
+export PYO3_PYTHON := $(VENV_PYTHON)
+
+# What is installed leaves its stamp beside it, so that removing the folder is enough to have it installed again.
+PYTHON_TOOLS := $(VENV)/.tools-installed
+WHEEL := $(VENV)/.wheel-installed
+NODE_TOOLS := $(NODE)/node_modules/.installed
+ADDON := $(NODE)/metlog.node
+CARGO_DENY := .cache/cargo-tools/bin/cargo-deny
+CARGO_DENY_VERSION := 0.20.2
+BACKENDS := .cache/backends/.installed
+
+sources = $(shell find $(1) -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' -o -name py.typed \) 2>/dev/null)
+CORE_SOURCES := Cargo.toml Cargo.lock $(call sources,metlog-core)
+
+.PHONY: help demo test check bench backends fmt dist clean prerequisites workspace
+
+help: ## Lists these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  Settings: PYTHON=$(PYTHON), DURATION=seconds (demo), ONLY=\"clippy mypy ...\" (check)"
+
+demo: $(WHEEL) $(ADDON) ## Starts both daemons and three applications, shows what arrives and whether the ledger balances
+	@DURATION=$(DURATION) $(VENV_PYTHON) examples/demo.py
+
+test: $(WHEEL) $(ADDON) ## Runs every test: Rust and whole-system, Python, Node
+	@echo "== testing the Rust crates and the whole system"
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo test --workspace -- --quiet
+	@echo "== testing the Python package"
+	@$(VENV_PYTHON) -m pytest -q metlog-py/tests
+	@echo "== testing the npm package"
+	@cd $(NODE) && npm test --silent
+	@echo "== all tests passed"
+
+check: $(WHEEL) $(NODE_TOOLS) $(CARGO_DENY) ## Checks format, lints, types, documentation, licences and spelling of all languages
+	@tools/check.sh $(ONLY)
+
+# Not listed by help before there is something to measure.
+bench:
+	@compgen -G 'metlog-core/benches/*.rs' >/dev/null || { echo "error: metlog-core/benches holds no benchmark yet" >&2; exit 1; }
+	@echo "== running the benchmarks of metlog-core"
+	@cargo bench -p metlog-core --bench '*'
+
+backends: workspace $(BACKENDS) ## Runs the grater's outputs against the real back ends (carbon)
+	@echo "== testing against carbon"
+	@.cache/backends/bin/python tests/backends/carbon.py
+
+fmt: $(PYTHON_TOOLS) $(NODE_TOOLS) ## Formats Rust, Python and JavaScript
+	@cargo fmt --all
+	@$(VENV)/bin/ruff format -q .
+	@$(VENV)/bin/ruff check -q --fix .
+	@$(NODE)/node_modules/.bin/biome check --write .
+
+dist: $(PYTHON_TOOLS) $(NODE_TOOLS) ## Builds what is shipped into dist/: wheel, npm package, daemons
+	@tools/dist.sh
+
+clean: ## Removes everything that make built or installed
+	rm -rf target $(VENV) .cache dist $(NODE)/node_modules $(ADDON)
+
+prerequisites:
+	@tools/prerequisites.sh "$(PYTHON)"
+
+# One cargo call for daemons, examples and addon: cargo picks features per call, and a second choice compiles all again.
+workspace: $(PYTHON_TOOLS)
+	@echo "== building the Rust workspace"
+	@cargo build --workspace
+
+$(ADDON): workspace
+	@tools/install_addon.sh debug
+
+$(PYTHON_TOOLS): tools/requirements.txt | prerequisites
+	@echo "== installing the Python tools into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV_PYTHON) -m pip install --quiet --requirement $< \
+	    || { echo "error: pip could not install $<: see above" >&2; exit 1; }
+	@touch $@
+
+$(WHEEL): $(PYTHON_TOOLS) $(CORE_SOURCES) $(call sources,metlog-py/src metlog-py/python) metlog-py/Cargo.toml metlog-py/pyproject.toml
+	@tools/install_wheel.sh
+	@touch $@
+
+$(NODE_TOOLS): $(NODE)/package.json $(wildcard $(NODE)/package-lock.json) | prerequisites
+	@echo "== installing the Node tools into $(NODE)/node_modules"
+	@cd $(NODE) && npm $$([[ -f package-lock.json ]] && echo ci || echo install) --no-audit --no-fund \
+	    || { echo "error: npm could not install the packages of $(NODE)/package.json: see above" >&2; exit 1; }
+	@touch $@
+
+# A debug build takes a minute, a release build ten; it reads a few hundred manifests either way.
+$(CARGO_DENY): | prerequisites
+	@echo "== installing cargo-deny $(CARGO_DENY_VERSION)"
+	@cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --debug --no-default-features \
+	    --root .cache/cargo-tools --target-dir .cache/cargo-tools/target \
+	    || { echo "error: cargo could not install cargo-deny: see above" >&2; exit 1; }
+	@rm -rf .cache/cargo-tools/target
+
+$(BACKENDS): tests/backends/requirements.txt | prerequisites
+	@echo "== installing the back ends into .cache/backends"
+	@$(PYTHON) -m venv .cache/backends
+	@.cache/backends/bin/python -m pip install --quiet --requirement $< \
+	    || { echo "error: pip could not install $<: see above" >&2; exit 1; }
+	@touch $@

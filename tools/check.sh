@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Runs every check that needs no running program; all of them even if one fails, then names those that failed.
+# Usage: tools/check.sh [name...]    the names are those that it prints
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+
+export PATH="$PWD/.venv/bin:$PWD/metlog-node/node_modules/.bin:$PWD/.cache/cargo-tools/bin:$PATH"
+
+rustfmt() { cargo fmt --all --check; }
+
+clippy() { cargo clippy --workspace --all-targets -- --deny warnings; }
+
+rustdoc() { RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps; }
+
+# Cargo only warns of a key it does not know, and builds as if it were not there.
+manifests() {
+    local warnings
+    warnings=$(cargo metadata --no-deps --format-version 1 2>&1 >/dev/null)
+    [[ $warnings != *"unused manifest key"* ]] || { echo "$warnings" && return 1; }
+}
+
+deny() { cargo deny --log-level warn check licenses bans sources; }
+
+# The database of advisories is fetched anew; where it cannot be reached that is said, and is no failure.
+advisories() {
+    local found
+    found=$(timeout 120 cargo deny --log-level warn check advisories 2>&1) && return
+    if [[ $found == *"failed to fetch advisory database"* ]]; then
+        echo "advisories were NOT checked: their database cannot be reached from here"
+        return
+    fi
+    echo "$found"
+    return 1
+}
+
+ruff_lint() { ruff check --quiet . ; }
+
+ruff_format() { ruff format --check . ; }
+
+mypy_strict() {
+    mypy --strict metlog-py/python &&
+        mypy --strict examples/python examples/demo.py &&
+        mypy --strict tests/backends
+}
+
+# The stubs against the compiled module as it is installed.
+stubtest() { python -m mypy.stubtest --mypy-config-file mypy.ini metlog._metlog; }
+
+typescript() { tsc --project metlog-node; }
+
+javascript() { biome ci --colors=off . ; }
+
+shell_scripts() {
+    local scripts
+    mapfile -t scripts < <(project_files '*.sh' '.ci/run')
+    shellcheck "${scripts[@]}"
+}
+
+spelling() { typos; }
+
+# Over 500 lines a file holds more than one thing.
+file_lengths() {
+    local sources
+    mapfile -t sources < <(project_files '*.rs' '*.py' '*.pyi' '*.js' '*.ts' '*.sh')
+    wc -l "${sources[@]}" | awk '$1 > 500 && $2 != "total" { print $2 ": " $1 " lines, at most 500"; long = 1 } END { exit long }'
+}
+
+# project_files PATTERN...: tracked files and those about to be.
+project_files() {
+    git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+        if [[ -f $file ]]; then echo "$file"; fi
+    done
+}
+
+checks=(rustfmt manifests clippy rustdoc deny advisories ruff_lint ruff_format mypy_strict stubtest
+    typescript javascript shell_scripts spelling file_lengths)
+for name in "$@"; do
+    [[ " ${checks[*]} " == *" $name "* ]] || { echo "error: no check is named $name; there are: ${checks[*]}" >&2 && exit 2; }
+done
+(($# == 0)) || checks=("$@")
+
+failed=()
+for check in "${checks[@]}"; do
+    start=$SECONDS
+    echo "== checking $check"
+    if "$check"; then
+        echo "   ok ($((SECONDS - start)) s)"
+    else
+        echo "   FAILED"
+        failed+=("$check")
+    fi
+done
+
+echo "== ${#checks[@]} checks, ${#failed[@]} failed${failed[*]:+: ${failed[*]}}"
+((${#failed[@]} == 0))
