@@ -13,12 +13,13 @@ use super::damage::Damaged;
 use super::error::{AppendError, SpoolError};
 use super::files::{Disk, Files, SpoolFile};
 use super::identity::SenderId;
-use super::index::{Index, Outcome, SpoolStats};
+use super::index::Index;
 use super::reader::Reader;
 use super::record::NewRecord;
 use super::recovery::{self, Meta, Recovery};
 use super::scan::Damage;
 use super::segment;
+use super::stats::{Outcome, SpoolStats};
 use super::sync;
 use super::writer::Writer;
 

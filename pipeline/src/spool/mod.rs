@@ -34,6 +34,7 @@ mod record;
 mod recovery;
 mod scan;
 mod segment;
+mod stats;
 mod sync;
 mod writer;
 
@@ -50,7 +51,7 @@ pub use checkpoint::Checkpoint;
 pub use error::{AppendError, SpoolError};
 pub use handle::{Durability, Spool, SpoolOptions};
 pub use identity::{LinkTag, SenderId};
-pub use index::{Outcome, SpoolStats};
 pub use reader::Reader;
 pub use record::{MAX_FRAME_BYTES, NewRecord, Record};
 pub use recovery::Recovery;
+pub use stats::{Outcome, SpoolStats};
