@@ -12,11 +12,11 @@ clippy() { cargo clippy --workspace --all-targets -- --deny warnings; }
 
 rustdoc() { RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps; }
 
-# Cargo only warns of a key it does not know, and builds as if it were not there.
+# Cargo only warns of a key it does not know, and builds as if it were not there. A lock file left behind fails too.
 manifests() {
-    local warnings
-    warnings=$(cargo metadata --no-deps --format-version 1 2>&1 >/dev/null)
-    [[ $warnings != *"unused manifest key"* ]] || { echo "$warnings" && return 1; }
+    local said
+    said=$(cargo fetch --locked 2>&1) || { echo "$said" && return 1; }
+    [[ $said != *"unused manifest key"* ]] || { echo "$said" && return 1; }
 }
 
 deny() { cargo deny --log-level warn check licenses bans sources; }
@@ -37,10 +37,13 @@ ruff_lint() { ruff check --quiet . ; }
 
 ruff_format() { ruff format --check . ; }
 
+# One call for each, since files of one name may lie in two of them.
 mypy_strict() {
-    mypy --strict metlog-py/python &&
-        mypy --strict examples/python examples/demo.py &&
-        mypy --strict tests/backends
+    local code=0
+    mypy --strict metlog-py/python || code=1
+    mypy --strict examples/python examples/demo.py || code=1
+    mypy --strict tests/backends || code=1
+    return "$code"
 }
 
 # The stubs against the compiled module as it is installed.
@@ -48,7 +51,7 @@ stubtest() { python -m mypy.stubtest --mypy-config-file mypy.ini metlog._metlog;
 
 typescript() { tsc --project metlog-node; }
 
-javascript() { biome ci --colors=off . ; }
+javascript() { biome ci --colors=off --error-on-warnings . ; }
 
 shell_scripts() {
     local scripts
