@@ -14,6 +14,7 @@ pub mod intake;
 pub mod ledger;
 pub mod link;
 pub mod matcher;
+pub mod producer;
 pub mod quiet;
 pub mod ranges;
 pub mod rollup;

@@ -1,3 +1,9 @@
-//! The parts of `metlog-sidecar`: what enters a host and is rolled up and forwarded.
+//! The sidecar: [`input`]s take what applications send, the [`rollup`] sums counters, timers and gauges, everything else
+//! is forwarded to the next hop.
 
+pub mod config;
+pub mod daemon;
+pub mod input;
+pub mod metric;
+pub mod rollup;
 pub mod statsd;

@@ -12,7 +12,7 @@ use super::sample::Sample;
 use super::timers::{ThresholdNames, Timer};
 
 /// Everything the roll-up remembers. It serialises, so that an interval survives a restart.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Accumulators {
     counters: HashMap<String, f64>,
     timers: HashMap<String, Timer>,

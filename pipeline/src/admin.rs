@@ -1,0 +1,268 @@
+//! The daemon's own HTTP: `/livez`, `/readyz` and `/metrics` on loopback; `/stats` and `/audit`, which show content, on a
+//! unix socket of mode 0660 in the data folder.
+
+use std::{
+    fmt, fs, io,
+    io::{Read, Write},
+    net::SocketAddr,
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use metlog_core::Timestamp;
+use prometheus_client::{
+    encoding::text,
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::net::{TcpListener, UnixListener};
+use tracing::info;
+
+use crate::{
+    audit::Audit, config::ConfigError, counters::Counters, cursor::SharedOutcomes, intake::Intake,
+    ledger::Outcomes, stop::Stop,
+};
+
+/// The section `[admin]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminConfig {
+    /// Where `/livez`, `/readyz` and `/metrics` listen; loopback only. Port 0 takes a free one.
+    pub address: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)) }
+    }
+}
+
+impl AdminConfig {
+    /// Says what is wrong with it.
+    ///
+    /// # Errors
+    /// When the address is not loopback.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.address.ip().is_loopback() {
+            return Ok(());
+        }
+        Err(ConfigError::new(format!(
+            "admin.address {} is not on loopback, expected 127.0.0.1:<port>",
+            self.address
+        )))
+    }
+}
+
+/// What the pages are made from.
+#[derive(Clone)]
+pub struct Admin {
+    /// Spool and ledger.
+    pub intake: Intake,
+    /// What happened.
+    pub counters: Counters,
+    /// Of every consumer that answers for messages.
+    pub outcomes: Vec<SharedOutcomes>,
+    /// Where inputs listen, by name: ports the system chose are found here.
+    pub listening: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").field("listening", &self.listening).finish_non_exhaustive()
+    }
+}
+
+/// `/stats`: numbers for people and scripts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatsPage {
+    /// Where inputs listen.
+    pub listening: Vec<(String, String)>,
+    /// Last ordinal that is safe on disk.
+    pub synced: u64,
+    /// Last ordinal written.
+    pub appended: u64,
+    /// For every origin the number after the highest sequence number that is safe on disk.
+    pub safe: Vec<(metlog_core::wire::batch::ProducerId, u64)>,
+}
+
+/// The file in the data folder that holds the address of `/livez`, `/readyz` and `/metrics`.
+const ADDRESS_FILE: &str = "admin.address";
+
+impl Admin {
+    /// The balance at this moment. Outcomes first: what arrives meanwhile is waiting.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        let mut outcomes = Outcomes::default();
+        self.outcomes.iter().for_each(|consumer| outcomes.merge(&consumer.lock()));
+        Audit::new(&self.intake.ledger(), &outcomes, Timestamp::now().as_seconds())
+    }
+
+    fn stats(&self) -> StatsPage {
+        // The ledger is read before the sync is awaited, so that all it tells is safe.
+        let ledger = self.intake.ledger();
+        let spool = self.intake.spool();
+        let appended = spool.appended();
+        let _told_as_it_is = spool.wait_synced(appended, Duration::from_secs(5));
+        let safe = ledger.origins().map(|(producer, origin)| (*producer, origin.covered.end())).collect();
+        StatsPage { listening: self.listening.clone(), synced: spool.synced(), appended, safe }
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        let spool = self.intake.spool();
+        if spool.is_full() {
+            let why = spool.stats().last_error.unwrap_or_else(|| "its bound is reached".to_owned());
+            return Err(format!("the spool takes nothing: {why}"));
+        }
+        Ok(())
+    }
+
+    fn metrics(&self) -> String {
+        let mut registry = Registry::with_prefix("metlog");
+        let ledger = Family::<Vec<(String, String)>, Gauge>::default();
+        registry.register(
+            "ledger_messages",
+            "Messages by what has become of them, as the audit counts",
+            ledger.clone(),
+        );
+        let audit = self.audit();
+        for (made_by, figures) in [("application", &audit.sent), ("daemon", &audit.created)] {
+            for (state, count) in figures.by_state() {
+                let labels =
+                    [("made_by", made_by), ("state", state)].map(|(k, v)| (k.to_owned(), v.to_owned()));
+                ledger.get_or_create(&labels.to_vec()).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
+        let stats = self.intake.spool().stats();
+        for (name, help, value) in [
+            ("spool_bytes", "Bytes of all segments", stats.bytes),
+            ("spool_appended_records", "Records appended since the start", stats.appended_records),
+            ("spool_syncs", "Syncs since the start", stats.syncs),
+            ("spool_failed_syncs", "Failed syncs since the start", stats.failed_syncs),
+            ("spool_refused_full", "Appends refused because there was no room", stats.refused_full),
+        ] {
+            let gauge = Gauge::<i64>::default();
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+            registry.register(name, help, gauge);
+        }
+        let mut gauges = String::new();
+        let _infallible_into_a_string = text::encode_registry(&mut gauges, &registry);
+        format!("{}{gauges}# EOF\n", self.counters.render())
+    }
+
+    /// Serves until told to stop. The runtime is this thread's own.
+    ///
+    /// # Errors
+    /// When the runtime cannot be had.
+    pub fn serve(self, listeners: Listeners, stop: &Stop) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let _guard = runtime.enter();
+        let tcp = TcpListener::from_std(listeners.tcp)?;
+        let unix = UnixListener::from_std(listeners.unix)?;
+        let state = Arc::new(self);
+        let open = Router::new()
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state(Arc::clone(&state));
+        let content = Router::new().route("/stats", get(stats)).route("/audit", get(audit)).with_state(state);
+        runtime.spawn(async { axum::serve(tcp, open).await });
+        runtime.spawn(async { axum::serve(unix, content).await });
+        runtime.block_on(async {
+            while !stop.is_set() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        Ok(())
+    }
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
+    match admin.ready() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+    }
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> String {
+    admin.metrics()
+}
+
+async fn stats(State(admin): State<Arc<Admin>>) -> Json<StatsPage> {
+    Json(admin.stats())
+}
+
+async fn audit(State(admin): State<Arc<Admin>>) -> Json<Audit> {
+    Json(admin.audit())
+}
+
+/// The bound sockets of the pages.
+#[derive(Debug)]
+pub struct Listeners {
+    tcp: std::net::TcpListener,
+    unix: std::os::unix::net::UnixListener,
+    socket: PathBuf,
+}
+
+impl Listeners {
+    /// Binds both, and leaves the TCP address in the data folder for those who look for it.
+    ///
+    /// # Errors
+    /// When an address is in use; the message names it.
+    pub fn bind(config: &AdminConfig, data_dir: &Path) -> io::Result<Self> {
+        let named = |what: String| {
+            move |source: io::Error| io::Error::new(source.kind(), format!("{what}: {source}"))
+        };
+        let address = config.address;
+        let tcp = std::net::TcpListener::bind(address)
+            .map_err(named(format!("cannot listen on admin.address {address}")))?;
+        tcp.set_nonblocking(true)?;
+        let socket = socket_path(data_dir);
+        // The spool's lock says that no other daemon lives in this folder: a socket here is left over.
+        let _was_not_there = fs::remove_file(&socket);
+        let unix = std::os::unix::net::UnixListener::bind(&socket)
+            .map_err(named(format!("cannot listen on {}", socket.display())))?;
+        unix.set_nonblocking(true)?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o660))?;
+        let bound = tcp.local_addr()?;
+        fs::write(data_dir.join(ADDRESS_FILE), bound.to_string())?;
+        info!(address = %bound, socket = %socket.display(), "admin pages");
+        Ok(Self { tcp, unix, socket })
+    }
+
+    /// The path of the unix socket, to be removed at the end.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.socket.clone()
+    }
+}
+
+/// Where a daemon's unix socket lies.
+#[must_use]
+pub fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.sock")
+}
+
+/// Asks a running daemon for a page of its unix socket.
+///
+/// # Errors
+/// When no daemon answers, or its answer is not what was asked for.
+pub fn ask<T: DeserializeOwned>(data_dir: &Path, page: &str) -> io::Result<T> {
+    let path = socket_path(data_dir);
+    let mut stream = UnixStream::connect(&path).map_err(|source| {
+        io::Error::new(
+            source.kind(),
+            format!("no daemon answers on {} ({source}); is it running?", path.display()),
+        )
+    })?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    write!(stream, "GET {page} HTTP/1.0\r\nHost: metlog\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("the answer is no HTTP"))?;
+    serde_json::from_str(body)
+        .map_err(|source| io::Error::other(format!("the answer to {page} is odd: {source}")))
+}

@@ -1,0 +1,93 @@
+//! Counters of a daemon for Prometheus: what came in, what was refused and why, what the link does.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+
+type Labels = Vec<(String, String)>;
+
+/// Every counter there is: name without the prefix `metlog_` and the suffix `_total`, and what it counts.
+const KNOWN: &[(&str, &str)] = &[
+    ("received_batches", "Batches taken in, by input"),
+    ("received_messages", "Messages taken in that came without a batch, by input"),
+    ("input_malformed", "Frames, datagrams and lines that made no sense, by input and reason"),
+    ("input_refused", "Batches an input could not put into the spool, by input"),
+    ("input_misfits", "Values that did not fit their column and were kept under fields.original"),
+    ("link_sent_batches", "Batches sent to the next hop, repeats included"),
+    ("link_repeats", "Batches that arrived again over a link and were dropped"),
+    ("link_refusals", "Link frames refused, by kind"),
+    ("link_reconnects", "Links that broke and were begun again"),
+    ("rollup_refused", "Samples the roll-up did not take, by reason"),
+    ("rollup_flushes", "Roll-up flushes made"),
+    ("output_retries", "Deliveries that failed and were tried again, by output"),
+    ("delivered_messages", "Messages delivered, by output"),
+    ("dead_lettered_messages", "Messages a back end refused for good, by output"),
+];
+
+/// The counters of one daemon. Cheap to clone.
+#[derive(Clone)]
+pub struct Counters(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    families: HashMap<&'static str, Family<Labels, Counter>>,
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counters").finish_non_exhaustive()
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("metlog");
+        let mut families = HashMap::new();
+        for (name, help) in KNOWN {
+            let family = Family::<Labels, Counter>::default();
+            registry.register(*name, *help, family.clone());
+            families.insert(*name, family);
+        }
+        Self(Arc::new(Inner { registry, families }))
+    }
+}
+
+impl Counters {
+    /// Adds to a counter of [`KNOWN`].
+    pub fn add(&self, name: &'static str, labels: &[(&str, &str)], count: u64) {
+        let family = self.0.families.get(name);
+        debug_assert!(family.is_some(), "counter {name} is not known");
+        if let Some(family) = family {
+            let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            family.get_or_create(&labels).inc_by(count);
+        }
+    }
+
+    /// All counters in the text format of Prometheus, without the closing `# EOF`.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        let _infallible_into_a_string = text::encode_registry(&mut out, &self.0.registry);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_rendered_with_their_labels() {
+        let counters = Counters::default();
+        counters.add("input_malformed", &[("input", "statsd"), ("reason", "bad_value")], 2);
+        let text = counters.render();
+        assert!(
+            text.contains(r#"metlog_input_malformed_total{input="statsd",reason="bad_value"} 2"#),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! What both daemons do around their own work: command line, log, signals, and the order of an orderly end.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use tracing::{error, info};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    admin::{self, Admin, Listeners},
+    audit::Audit,
+    config::{self, ConfigError, EXIT_CONFIG},
+    intake::Intake,
+    stop::Stop,
+    threads::Threads,
+};
+
+/// How often the ledger is saved.
+const LEDGER_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The words both daemons know.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs until SIGTERM or Ctrl-C.
+    Run(Source),
+    /// Says everything that is wrong with the configuration, without taking a socket from a running daemon.
+    Check(Source),
+    /// Prints the balance of a running daemon: exit code 0 balanced, 1 not, 3 when something is unknown.
+    Audit {
+        /// The daemon's configuration.
+        #[command(flatten)]
+        source: Source,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Args)]
+pub struct Source {
+    /// The configuration file (TOML); without it everything has its default.
+    #[arg(long, short)]
+    pub config: Option<PathBuf>,
+}
+
+/// A daemon, as the command line drives it.
+pub trait Daemon {
+    /// Its configuration.
+    type Config: DeserializeOwned;
+
+    /// Everything that is wrong with the configuration, a line each.
+    fn check(config: &Self::Config) -> Vec<String>;
+
+    /// Where it keeps its data.
+    fn data_dir(config: &Self::Config) -> &Path;
+
+    /// Runs until `stop`.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    fn run(config: Self::Config, stop: &Stop) -> Result<bool, Box<dyn std::error::Error>>;
+}
+
+/// Does what the command line says.
+pub fn main<D: Daemon>(command: Command) -> ExitCode {
+    let done = match command {
+        Command::Run(source) => load::<D>(&source).map(run::<D>),
+        Command::Check(source) => load::<D>(&source).map(|_| say("configuration is good")),
+        Command::Audit { source, json } => load::<D>(&source).map(|config| audit(D::data_dir(&config), json)),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&error.to_string());
+        ExitCode::from(EXIT_CONFIG)
+    })
+}
+
+/// Reads the configuration and checks all of it.
+fn load<D: Daemon>(source: &Source) -> Result<D::Config, ConfigError> {
+    let config: D::Config = config::load(source.config.as_deref())?;
+    match D::check(&config).as_slice() {
+        [] => Ok(config),
+        wrong => Err(ConfigError::new(wrong.join("\n"))),
+    }
+}
+
+fn run<D: Daemon>(config: D::Config) -> ExitCode {
+    let filter = EnvFilter::try_from_env("METLOG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_terminal()).init();
+    let stop = Stop::default();
+    let ended = stop_on_signals(&stop).map_err(Into::into).and_then(|()| D::run(config, &stop));
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            error!(%error, "cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_terminal() -> bool {
+    io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// SIGTERM and Ctrl-C stop the daemon in good order; a second one ends it at once.
+fn stop_on_signals(stop: &Stop) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    let stop = stop.clone();
+    let listen = move || {
+        for signal in signals.forever() {
+            if stop.is_set() {
+                let _cannot_return = signal_hook::low_level::emulate_default_handler(signal);
+            }
+            info!(signal, "stopping");
+            stop.set();
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
+}
+
+/// Runs what every daemon has beside its own threads, waits for the stop, and ends in order: inputs first, then the
+/// consumers, then the ledger and the spool. True when nothing failed.
+///
+/// # Errors
+/// When a thread cannot be had.
+pub fn supervise(admin: Admin, listeners: Listeners, mut threads: Threads, stop: &Stop) -> io::Result<bool> {
+    let intake = admin.intake.clone();
+    let socket = listeners.socket();
+    threads.spawn("admin", move |stop| {
+        if let Err(error) = admin.serve(listeners, stop) {
+            error!(%error, "admin pages ended");
+        }
+    })?;
+    let keeper = intake.clone();
+    threads.spawn("ledger", move |stop| keep_ledger(&keeper, stop))?;
+    info!("running");
+    while !stop.wait(Duration::from_secs(3600)) {}
+    let clean = threads.join();
+    intake.checkpoint();
+    intake.spool().close();
+    let _was_there = std::fs::remove_file(socket);
+    info!("stopped");
+    Ok(clean)
+}
+
+fn keep_ledger(intake: &Intake, stop: &Stop) {
+    while !stop.wait(LEDGER_INTERVAL) {
+        intake.checkpoint();
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what the command was asked for")]
+fn say(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+#[expect(clippy::print_stderr, reason = "why the command failed")]
+fn complain(text: &str) {
+    eprintln!("{text}");
+}
+
+fn audit(data_dir: &Path, json: bool) -> ExitCode {
+    match admin::ask::<Audit>(data_dir, "/audit") {
+        Ok(audit) => {
+            let text =
+                if json { serde_json::to_string(&audit).unwrap_or_default() } else { audit.to_string() };
+            say(&text);
+            ExitCode::from(audit.verdict.exit_code())
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Binding ZeroMQ sockets of a daemon: which endpoints are allowed, and errors that name them.
+
+use std::{
+    fs,
+    net::{IpAddr, ToSocketAddrs},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use metlog_core::{Error, ErrorKind};
+
+/// Mode of an ipc socket: the group `metlog` may connect.
+const IPC_MODE: u32 = 0o660;
+
+/// Says what is wrong with an endpoint to bind, without binding it.
+///
+/// # Errors
+/// `Config` for anything but `ipc://<path>` or a loopback `tcp://<address>:<port>`. Other addresses need CURVE, which
+/// this version does not have.
+pub fn check(endpoint: &str) -> Result<(), Error> {
+    let wrong = |why: &str| Err(Error::new(ErrorKind::Config, format!("endpoint {endpoint:?} {why}")));
+    if let Some(path) = endpoint.strip_prefix("ipc://") {
+        return if path.is_empty() { wrong("has no path, expected ipc:///path/to/socket") } else { Ok(()) };
+    }
+    let Some(address) = endpoint.strip_prefix("tcp://") else {
+        return wrong("is neither ipc:// nor tcp://");
+    };
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return wrong("has no port, expected tcp://127.0.0.1:5566");
+    };
+    if port != "*" && port.parse::<u16>().is_err() {
+        return wrong("has no valid port, expected a number up to 65535 or * for a free one");
+    }
+    if !is_loopback(host) {
+        return wrong(
+            "is not on loopback: that needs CURVE, which this version does not have; use 127.0.0.1 or ipc://",
+        );
+    }
+    Ok(())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        // A name is what it resolves to; one that does not resolve is not loopback.
+        Err(_) => {
+            (bare, 0).to_socket_addrs().is_ok_and(|mut all| all.all(|address| address.ip().is_loopback()))
+        }
+    }
+}
+
+/// A socket bound to every endpoint.
+///
+/// # Errors
+/// The endpoint that is not allowed or cannot be bound, and why.
+pub fn bind(
+    kind: zmq::SocketType,
+    endpoints: &[String],
+    set: impl FnOnce(&zmq::Socket) -> zmq::Result<()>,
+) -> Result<zmq::Socket, Error> {
+    let failed = |endpoint: &str, source: zmq::Error| {
+        let hint = if source == zmq::Error::EADDRINUSE { "; is another daemon running?" } else { "" };
+        Error::new(ErrorKind::Io, format!("cannot listen on {endpoint}: {source}{hint}")).with_source(source)
+    };
+    let open = || {
+        let socket = zmq::Context::new().socket(kind)?;
+        socket.set_linger(0)?;
+        set(&socket)?;
+        Ok(socket)
+    };
+    let socket = open().map_err(|source| failed("a ZeroMQ socket", source))?;
+    for endpoint in endpoints {
+        check(endpoint)?;
+        refuse_live(endpoint)?;
+        socket.bind(endpoint).map_err(|source| failed(endpoint, source))?;
+        if let Some(path) = endpoint.strip_prefix("ipc://") {
+            restrict(Path::new(path))?;
+        }
+    }
+    Ok(socket)
+}
+
+/// ZeroMQ takes the path of an ipc socket from a live daemon without a word: this looks first.
+fn refuse_live(endpoint: &str) -> Result<(), Error> {
+    let Some(path) = endpoint.strip_prefix("ipc://") else { return Ok(()) };
+    if let Some(folder) = Path::new(path).parent() {
+        fs::create_dir_all(folder).map_err(|source| {
+            Error::new(ErrorKind::Io, format!("cannot make the folder of {endpoint}: {source}"))
+                .with_source(source)
+        })?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(Error::new(ErrorKind::Io, format!("cannot listen on {endpoint}: another daemon does")));
+    }
+    Ok(())
+}
+
+fn restrict(path: &Path) -> Result<(), Error> {
+    fs::set_permissions(path, fs::Permissions::from_mode(IPC_MODE)).map_err(|source| {
+        Error::new(ErrorKind::Io, format!("cannot set the mode of {}: {source}", path.display()))
+            .with_source(source)
+    })
+}
+
+/// The endpoint a socket was bound to last, with the port the system chose.
+///
+/// # Errors
+/// When ZeroMQ does not say.
+pub fn last(socket: &zmq::Socket) -> Result<String, Error> {
+    let unknown = || Error::new(ErrorKind::Io, "ZeroMQ does not say where it listens");
+    socket.get_last_endpoint().map_err(|source| unknown().with_source(source))?.map_err(|_| unknown())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_and_ipc_may_be_bound() {
+        for good in ["tcp://127.0.0.1:5566", "tcp://127.0.0.1:*", "tcp://[::1]:1", "ipc:///tmp/x"] {
+            check(good).unwrap();
+        }
+        for (bad, why) in [
+            ("tcp://0.0.0.0:1", "loopback"),
+            ("tcp://*:1", "loopback"),
+            ("tcp://10.0.0.1:1", "loopback"),
+            ("tcp://127.0.0.1", "port"),
+            ("tcp://127.0.0.1:99999", "port"),
+            ("udp://127.0.0.1:1", "neither"),
+            ("ipc://", "path"),
+        ] {
+            let error = check(bad).unwrap_err().to_string();
+            assert!(error.contains(bad) && error.contains(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The one way into a daemon: whatever an input receives goes into the spool and the ledger together.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use metlog_core::{
+    Error, Timestamp,
+    link::SenderId,
+    wire::batch::{self, Batch, Header, ProducerId},
+};
+use tracing::{error, warn};
+
+use crate::{
+    ledger::Ledger,
+    spool::{AppendError, Checkpoint, LinkTag, NewRecord, Spool, SpoolError, SpoolOptions},
+};
+
+/// How long the ledger's checkpoint waits for the sync of what it describes.
+const SYNC_WAIT: Duration = Duration::from_secs(10);
+
+/// The spool consumer that stands for the ledger: records it has not saved yet are kept.
+const LEDGER_CONSUMER: &str = "ledger";
+
+/// Bytes read at once while the ledger is rebuilt.
+const REPLAY_BYTES: usize = 1024 * 1024;
+
+/// Notes of dropped batches kept while the spool is full; what goes beyond shows in the ledger as missing.
+const MAX_SHED: usize = 10_000;
+
+/// Spool and ledger of a daemon. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    spool: Spool,
+    books: Mutex<Books>,
+    checkpoint: Mutex<Checkpoint<Ledger>>,
+    checkpoint_dir: std::path::PathBuf,
+}
+
+struct Books {
+    ledger: Ledger,
+    /// What was dropped for want of room and is not on record yet.
+    shed: Vec<Header>,
+    /// Failed syncs whose records the ledger no longer counts.
+    failed_syncs: u64,
+}
+
+/// Why nothing was taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The bytes are no batch, or one of a version this build does not read.
+    #[error("{0}")]
+    Batch(#[from] Error),
+    /// The spool did not take it.
+    #[error("{0}")]
+    Spool(#[from] AppendError),
+    /// Batches before this one have not arrived on this link.
+    #[error("link sequence goes on from {previous}, but only {accepted} has arrived: say hello again")]
+    Gap {
+        /// The number the sender says came before.
+        previous: u64,
+        /// The highest number that has arrived.
+        accepted: u64,
+    },
+}
+
+/// What became of a batch that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is in the spool under this ordinal, not synced yet.
+    Appended(u64),
+    /// It was here before.
+    Repeat,
+}
+
+/// Where a batch stands on a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkPlace {
+    /// Who sent it.
+    pub sender: SenderId,
+    /// Its number.
+    pub sequence: u64,
+    /// The number before it.
+    pub previous: u64,
+}
+
+impl Intake {
+    /// Opens spool and ledger under `data_dir`; says in the log what recovery found.
+    ///
+    /// # Errors
+    /// When another daemon uses the folder, or the file system refuses.
+    pub fn open(data_dir: &Path, options: SpoolOptions) -> Result<Self, SpoolError> {
+        let (spool, recovery) = Spool::open(&data_dir.join("spool"), options)?;
+        tracing::info!(%recovery, "spool opened");
+        let checkpoint_dir = checkpoint_dir(data_dir);
+        let (checkpoint, ledger) = load(&spool, &checkpoint_dir)?;
+        let books = Mutex::new(Books { ledger, shed: Vec::new(), failed_syncs: spool.stats().failed_syncs });
+        let shared = Shared { spool, books, checkpoint: Mutex::new(checkpoint), checkpoint_dir };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The spool, for consumers.
+    #[must_use]
+    pub fn spool(&self) -> &Spool {
+        &self.shared.spool
+    }
+
+    /// Takes a batch from an input that cannot wait. When the spool has no room its messages are dropped, and the spool
+    /// records under `dropped:spool_full` which ones as soon as there is room again.
+    ///
+    /// # Errors
+    /// When it is no batch, or the spool has no room.
+    pub fn take(&self, frame: &[u8]) -> Result<Taken, Refused> {
+        let batch = Batch::parse(frame)?;
+        let mut books = self.books();
+        self.record_shed(&mut books);
+        let taken = self.append(&mut books, frame, &batch.header, None);
+        if matches!(&taken, Err(Refused::Spool(_))) {
+            shed(&mut books.shed, &batch.header);
+        }
+        taken
+    }
+
+    /// Puts on record what was dropped while the spool was full.
+    fn record_shed(&self, books: &mut Books) {
+        while let Some(header) = books.shed.pop() {
+            let frame = batch::encode(&header, &[]);
+            if self.append(books, &frame, &header, None).is_err() {
+                books.shed.push(header);
+                return;
+            }
+        }
+    }
+
+    /// Takes a batch of one of the daemon's own producers, unless it was taken before a crash.
+    ///
+    /// # Errors
+    /// When the spool has no room: the caller keeps the batch and tries again.
+    pub fn take_own(&self, frame: &[u8]) -> Result<Taken, Refused> {
+        let batch = Batch::parse(frame)?;
+        let mut books = self.books();
+        if books.ledger.knows(&batch.header) {
+            return Ok(Taken::Repeat);
+        }
+        self.append(&mut books, frame, &batch.header, None)
+    }
+
+    /// Takes a batch from a link, unless its number has been here before.
+    ///
+    /// # Errors
+    /// When it is no batch, numbers before it are missing, or the spool has no room.
+    pub fn take_linked(&self, frame: &[u8], place: LinkPlace) -> Result<Taken, Refused> {
+        let batch = Batch::parse(frame)?;
+        let mut books = self.books();
+        let accepted = books.ledger.link_accepted(place.sender);
+        if place.sequence <= accepted {
+            return Ok(Taken::Repeat);
+        }
+        if place.previous > accepted {
+            return Err(Refused::Gap { previous: place.previous, accepted });
+        }
+        let tag = LinkTag { sender: place.sender, sequence: place.sequence };
+        self.append(&mut books, frame, &batch.header, Some(tag))
+    }
+
+    fn append(
+        &self,
+        books: &mut Books,
+        frame: &[u8],
+        header: &Header,
+        link: Option<LinkTag>,
+    ) -> Result<Taken, Refused> {
+        let ordinal = self.shared.spool.append(&[NewRecord { link, frame }])?;
+        let place = link.map(|tag| (tag.sender, tag.sequence));
+        books.ledger.apply(header, place, Timestamp::now().as_seconds());
+        Ok(Taken::Appended(ordinal))
+    }
+
+    /// A copy of the ledger as it is now.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.books().ledger.clone()
+    }
+
+    /// The highest number accepted from a link's sender that is safe on disk, waiting for the sync if need be.
+    #[must_use]
+    pub fn link_accepted(&self, sender: SenderId) -> u64 {
+        let _synced_or_given_up = self.shared.spool.wait_synced(self.shared.spool.appended(), SYNC_WAIT);
+        self.books().ledger.link_accepted(sender)
+    }
+
+    /// The next sequence number of a producer that lives in this daemon.
+    #[must_use]
+    pub fn next_sequence(&self, producer: ProducerId) -> u64 {
+        self.books().ledger.next_sequence(producer)
+    }
+
+    /// Saves the ledger with its place in the spool. Called each second and at the end.
+    pub fn checkpoint(&self) {
+        let (ordinal, ledger) = {
+            let books = self.books();
+            (self.shared.spool.appended(), books.ledger.clone())
+        };
+        if !self.shared.spool.wait_synced(ordinal, SYNC_WAIT) && ordinal > 0 {
+            return;
+        }
+        let mut checkpoint = self.shared.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
+        match checkpoint.save(ordinal, &ledger) {
+            Ok(()) => self.shared.spool.release(LEDGER_CONSUMER, ordinal),
+            Err(source) => {
+                error!(%source, "ledger not saved; it is rebuilt from the spool at the next start")
+            }
+        }
+    }
+
+    /// The books, rebuilt first when records they count were given up by a failed sync.
+    fn books(&self) -> MutexGuard<'_, Books> {
+        let mut books = self.shared.books.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let failed_syncs = self.shared.spool.stats().failed_syncs;
+            if books.failed_syncs == failed_syncs {
+                return books;
+            }
+            // Nothing is appended meanwhile: whoever appends holds these books.
+            let _settled = self.shared.spool.wait_synced(self.shared.spool.appended(), SYNC_WAIT);
+            match load(&self.shared.spool, &self.shared.checkpoint_dir) {
+                Ok((_, ledger)) => books.ledger = ledger,
+                Err(source) => error!(%source, "ledger not rebuilt after a failed sync"),
+            }
+            books.failed_syncs = failed_syncs;
+        }
+    }
+}
+
+/// Notes that the messages of a batch are dropped. Batches of one producer that follow each other become one note.
+fn shed(notes: &mut Vec<Header>, header: &Header) {
+    let mut note = header.clone();
+    *note.removed.entry("dropped:spool_full".to_owned()).or_insert(0) += header.count();
+    note.present.clear();
+    let follows = |known: &&mut Header| known.producer == note.producer && known.end() == note.first_sequence;
+    if let Some(known) = notes.iter_mut().find(follows) {
+        for (reason, count) in &note.removed {
+            *known.removed.entry(reason.clone()).or_insert(0) += count;
+        }
+        known.span += note.span;
+        known.attempted = note.attempted;
+        known.refused = note.refused;
+        known.last = note.last;
+    } else if notes.len() < MAX_SHED {
+        notes.push(note);
+    }
+}
+
+/// Where a daemon keeps its checkpoints.
+#[must_use]
+pub fn checkpoint_dir(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("checkpoints")
+}
+
+/// The ledger as of the last safe record: its checkpoint, and the records since.
+fn load(spool: &Spool, dir: &Path) -> Result<(Checkpoint<Ledger>, Ledger), SpoolError> {
+    let (checkpoint, ordinal, mut ledger) = Checkpoint::<Ledger>::load(dir, LEDGER_CONSUMER)
+        .map_err(|source| SpoolError::Io { action: "load the ledger in", path: dir.to_owned(), source })?;
+    spool.register(LEDGER_CONSUMER, ordinal);
+    let mut reader = spool.reader(ordinal + 1);
+    loop {
+        let records = reader.next(REPLAY_BYTES, Duration::ZERO);
+        if records.is_empty() {
+            return Ok((checkpoint, ledger));
+        }
+        for record in records {
+            let place = record.link.map(|tag| (tag.sender, tag.sequence));
+            match Batch::parse(&record.frame) {
+                Ok(batch) => ledger.apply(&batch.header, place, Timestamp::now().as_seconds()),
+                Err(source) => warn!(ordinal = record.ordinal, %source, "record in the spool is no batch"),
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! One acknowledged hop between daemons: [`sender`] reads the spool of this one, [`receiver`] writes that of the next.
+//!
+//! The frames and the window are [`metlog_core::link`]; the link sequence of a record is its ordinal in the spool.
+
+pub mod receiver;
+pub mod sender;
+
+/// Bytes that may be unacknowledged on one link.
+pub const CREDIT_BYTES: u64 = 8 * 1024 * 1024;

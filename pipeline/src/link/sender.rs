@@ -1,0 +1,328 @@
+//! Forwards the spool to the next hop, in order, and moves its cursor as the next hop acknowledges.
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use metlog_core::{
+    Error, ErrorKind,
+    link::{Frame, MAX_FRAME_BYTES, SenderId, VERSIONS, Window, agree},
+    wire::batch::Batch,
+};
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use crate::{
+    counters::Counters,
+    cursor::{Cursor, SharedOutcomes},
+    ledger::Outcomes,
+    quiet::Quiet,
+    spool::{Reader, Record, Spool},
+    stop::Stop,
+};
+
+/// How long a hello waits for its welcome, and a silent peer is believed in, before the next connection is tried.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often a link says something when it has nothing to send.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One step of the loop: how long the socket or the spool is waited for.
+const STEP: Duration = Duration::from_millis(20);
+
+/// Bytes read from the spool at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// Names why a message is taken out before it is forwarded; `None` forwards it.
+pub type Verdict =
+    Box<dyn FnMut(&Batch<'_>, &metlog_core::wire::record::Record<'_>) -> Option<String> + Send>;
+
+/// Where to forward to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardConfig {
+    /// ROUTER endpoints of the next hop, tried in turn.
+    pub endpoints: Vec<String>,
+}
+
+/// The consumer `forward` of a spool.
+pub struct LinkSender {
+    config: ForwardConfig,
+    spool: Spool,
+    cursor: Cursor<()>,
+    verdict: Verdict,
+    context: zmq::Context,
+    counters: Counters,
+    quiet: Quiet,
+    attempts: usize,
+}
+
+/// A connection that has been welcomed.
+struct Connection<'a> {
+    socket: &'a zmq::Socket,
+    window: Window,
+    reader: Reader,
+    /// Read from the spool, not sent yet.
+    ready: VecDeque<Record>,
+    /// Sent, not acknowledged: ordinal and what its messages will have become.
+    unacknowledged: VecDeque<(u64, Outcomes)>,
+    previous: u64,
+    heard: Instant,
+    asked: Instant,
+}
+
+impl LinkSender {
+    /// Opens the consumer `forward`.
+    ///
+    /// # Errors
+    /// When its checkpoint cannot be read.
+    pub fn open(
+        config: ForwardConfig,
+        spool: &Spool,
+        data_dir: &Path,
+        verdict: Verdict,
+        counters: Counters,
+    ) -> io::Result<Self> {
+        let cursor = Cursor::open(spool, data_dir, "forward")?;
+        let context = zmq::Context::new();
+        let spool = spool.clone();
+        Ok(Self { config, spool, cursor, verdict, context, counters, quiet: Quiet::default(), attempts: 0 })
+    }
+
+    /// What has become of the messages, for the audit.
+    #[must_use]
+    pub fn outcomes(&self) -> SharedOutcomes {
+        self.cursor.outcomes()
+    }
+
+    /// Forwards until told to stop.
+    pub fn run(&mut self, stop: &Stop) {
+        while !stop.is_set() {
+            if let Err(error) = self.connection(stop) {
+                self.counters.add("link_reconnects", &[], 1);
+                self.quiet.say("link", || warn!(%error, "link down, trying again"));
+                stop.wait(self.pause());
+            }
+        }
+        self.save();
+    }
+
+    /// Grows from 50 ms to 2 s with the attempts that failed in a row.
+    fn pause(&self) -> Duration {
+        let doublings = u32::try_from(self.attempts).unwrap_or(u32::MAX).min(6);
+        Duration::from_millis(50 << doublings).min(Duration::from_secs(2))
+    }
+
+    /// One connection, from hello to its end. A reconnect is a new socket: nothing of the old one is trusted.
+    fn connection(&mut self, stop: &Stop) -> Result<(), Error> {
+        let endpoint = self.config.endpoints.get(self.attempts % self.config.endpoints.len().max(1)).cloned();
+        let endpoint = endpoint.ok_or_else(|| Error::new(ErrorKind::Config, "forward.endpoints is empty"))?;
+        self.attempts += 1;
+        let socket = self.open_socket(&endpoint).map_err(|source| failed(&endpoint, source))?;
+        let (accepted, credit) = greet(&socket, self.spool.id(), stop)
+            .map_err(|source| Error::new(source.kind(), format!("no welcome from {endpoint}: {source}")))?;
+        info!(%endpoint, accepted, "link up");
+        self.attempts = 0;
+        self.skip_accepted(accepted);
+        let mut connection = Connection::new(&socket, &self.cursor, accepted, credit);
+        while !stop.is_set() {
+            self.step(&mut connection)?;
+        }
+        Ok(())
+    }
+
+    fn open_socket(&self, endpoint: &str) -> zmq::Result<zmq::Socket> {
+        let socket = self.context.socket(zmq::DEALER)?;
+        socket.set_linger(0)?;
+        socket.set_maxmsgsize(i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX))?;
+        socket.connect(endpoint)?;
+        Ok(socket)
+    }
+
+    /// The receiver has records whose acks never reached us: they count as forwarded.
+    fn skip_accepted(&mut self, accepted: u64) {
+        if accepted > self.spool.appended() {
+            tracing::error!(
+                accepted,
+                "the next hop has more than this spool ever held: was an old copy put back?"
+            );
+        }
+        let mut reader = self.cursor.reader();
+        while self.cursor.through() < accepted.min(self.spool.synced()) {
+            let records = reader.next(READ_BYTES, STEP);
+            let Some(last) = records.last().map(|record| record.ordinal) else { break };
+            for record in records.iter().filter(|record| record.ordinal <= accepted) {
+                let outcomes = self.thinned(record).1;
+                self.cursor.advance(record.ordinal, &outcomes);
+            }
+            if last >= accepted {
+                break;
+            }
+        }
+        self.save();
+    }
+
+    /// The frame to send for a record, and what its messages become with it.
+    fn thinned(&mut self, record: &Record) -> (Option<Vec<u8>>, Outcomes) {
+        let mut outcomes = Outcomes::default();
+        let Ok(batch) = Batch::parse(&record.frame) else { return (None, outcomes) };
+        let producer = batch.header.producer;
+        let verdict = &mut self.verdict;
+        let mut taken_out = 0;
+        let thinned = batch.thin(|_, message| {
+            let reason = verdict(&batch, message)?;
+            outcomes.add(producer, &reason, 1);
+            taken_out += 1;
+            Some(reason)
+        });
+        outcomes.add(producer, "forwarded", batch.header.count() - taken_out);
+        (thinned, outcomes)
+    }
+
+    fn step(&mut self, connection: &mut Connection<'_>) -> Result<(), Error> {
+        let sent = self.send_ready(connection)?;
+        let wait = if sent { Duration::ZERO } else { connection.wait() };
+        while connection.socket.poll(zmq::POLLIN, millis(wait)).unwrap_or(0) > 0 {
+            let bytes =
+                connection.socket.recv_bytes(zmq::DONTWAIT).map_err(|source| failed("the peer", source))?;
+            self.hear(connection, &bytes)?;
+            if connection.socket.get_events().is_ok_and(|events| !events.contains(zmq::POLLIN)) {
+                break;
+            }
+        }
+        if self.cursor.is_due() || (self.cursor.is_ahead() && connection.window.is_empty()) {
+            self.save();
+        }
+        connection.keep_alive()
+    }
+
+    /// Sends what the window allows; true when there may be more at once.
+    fn send_ready(&mut self, connection: &mut Connection<'_>) -> Result<bool, Error> {
+        if !connection.window.is_open() {
+            return Ok(false);
+        }
+        if connection.ready.is_empty() {
+            // While acks are awaited they are what to wait for; otherwise the spool is.
+            let wait = if connection.window.is_empty() { STEP } else { Duration::ZERO };
+            connection.ready.extend(connection.reader.next(READ_BYTES, wait));
+        }
+        let Some(record) = connection.ready.front() else { return Ok(false) };
+        let (thinned, outcomes) = self.thinned(record);
+        let batch = thinned.as_deref().unwrap_or(&record.frame);
+        let frame = Frame::Batch { sequence: record.ordinal, previous: connection.previous, batch }.encode();
+        let bytes = frame.len();
+        match connection.socket.send(frame, zmq::DONTWAIT) {
+            Ok(()) => {}
+            Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => return Ok(false),
+            Err(source) => return Err(failed("the peer", source)),
+        }
+        let ordinal = record.ordinal;
+        connection.window.sent(ordinal, bytes);
+        connection.unacknowledged.push_back((ordinal, outcomes));
+        connection.previous = ordinal;
+        connection.ready.pop_front();
+        self.counters.add("link_sent_batches", &[], 1);
+        Ok(true)
+    }
+
+    fn hear(&mut self, connection: &mut Connection<'_>, bytes: &[u8]) -> Result<(), Error> {
+        connection.heard = Instant::now();
+        match Frame::decode(bytes)? {
+            Frame::Ack { sequence } => {
+                connection.window.ack(sequence)?;
+                while let Some((ordinal, outcomes)) = connection.unacknowledged.front() {
+                    if *ordinal > sequence {
+                        break;
+                    }
+                    self.cursor.advance(*ordinal, outcomes);
+                    connection.unacknowledged.pop_front();
+                }
+            }
+            Frame::Credit { bytes } => connection.window.set_credit(bytes),
+            Frame::Pong => {}
+            Frame::Refusal { kind, message } => {
+                return Err(Error::new(
+                    ErrorKind::Malformed,
+                    format!("the next hop refused ({kind}): {message}"),
+                ));
+            }
+            other => return Err(Error::new(ErrorKind::Malformed, format!("unexpected frame {other:?}"))),
+        }
+        Ok(())
+    }
+
+    fn save(&mut self) {
+        if let Err(error) = self.cursor.save() {
+            self.quiet.say("save", || tracing::error!(%error, "forward cursor not saved"));
+        }
+    }
+}
+
+impl<'a> Connection<'a> {
+    fn new(socket: &'a zmq::Socket, cursor: &Cursor<()>, accepted: u64, credit: u64) -> Self {
+        let mut window = Window::default();
+        window.welcome(accepted, credit);
+        let now = Instant::now();
+        Self {
+            socket,
+            window,
+            reader: cursor.reader(),
+            ready: VecDeque::new(),
+            unacknowledged: VecDeque::new(),
+            previous: accepted,
+            heard: now,
+            asked: now,
+        }
+    }
+
+    /// How long the socket is waited for when nothing could be sent.
+    fn wait(&self) -> Duration {
+        if self.window.is_empty() && self.window.is_open() { Duration::ZERO } else { STEP }
+    }
+
+    /// Asks a quiet peer whether it is there, and gives a silent one up.
+    fn keep_alive(&mut self) -> Result<(), Error> {
+        if self.heard.elapsed() > PATIENCE {
+            return Err(Error::new(ErrorKind::Io, format!("nothing heard for {} s", PATIENCE.as_secs())));
+        }
+        if self.heard.elapsed().min(self.asked.elapsed()) > PING_INTERVAL {
+            self.asked = Instant::now();
+            let _lost_when_the_peer_is = self.socket.send(Frame::Ping.encode(), zmq::DONTWAIT);
+        }
+        Ok(())
+    }
+}
+
+/// Says hello and waits for the welcome: what the receiver has, and its credit.
+fn greet(socket: &zmq::Socket, sender: SenderId, stop: &Stop) -> Result<(u64, u64), Error> {
+    let hello = Frame::Hello { versions: VERSIONS, sender }.encode();
+    socket.send(hello, 0).map_err(|source| failed("the peer", source))?;
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline && !stop.is_set() {
+        if socket.poll(zmq::POLLIN, millis(STEP)).unwrap_or(0) == 0 {
+            continue;
+        }
+        let bytes = socket.recv_bytes(zmq::DONTWAIT).map_err(|source| failed("the peer", source))?;
+        return match Frame::decode(&bytes)? {
+            Frame::Welcome { version, accepted, credit } => {
+                agree((version, version)).map(|_| (accepted, credit))
+            }
+            Frame::Refusal { kind, message } => {
+                Err(Error::new(ErrorKind::Malformed, format!("refused ({kind}): {message}")))
+            }
+            other => Err(Error::new(ErrorKind::Malformed, format!("unexpected frame {other:?}"))),
+        };
+    }
+    Err(Error::new(ErrorKind::Io, format!("nothing heard in {} s; is it running?", PATIENCE.as_secs())))
+}
+
+fn failed(endpoint: &str, source: zmq::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("link to {endpoint}: {source}")).with_source(source)
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,39 @@
+//! What comes in, one file for each way. Each input is a thread of its own and goes through the intake.
+
+pub mod json_udp;
+pub mod push;
+pub mod statsd_udp;
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket},
+    time::Duration,
+};
+
+use socket2::{Domain, Socket, Type};
+
+/// Largest datagram there can be.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// Receive buffer asked of the kernel, so that a burst survives a moment of ours; it may give less.
+const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
+
+/// How long an input waits for something to come before it looks whether to stop.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// A UDP socket with a large receive buffer that waits at most [`WAIT`].
+///
+/// # Errors
+/// When the address is in use; the message names `section`.
+fn bind_udp(address: SocketAddr, section: &str) -> io::Result<UdpSocket> {
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.bind(&address.into())?;
+        socket.set_read_timeout(Some(WAIT))?;
+        Ok(UdpSocket::from(socket))
+    };
+    bind().map_err(|source: io::Error| {
+        io::Error::new(source.kind(), format!("cannot listen on {section}.address {address}: {source}"))
+    })
+}

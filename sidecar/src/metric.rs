@@ -1,0 +1,111 @@
+//! Counter, timer and gauge messages as samples of the roll-up.
+
+use metlog_core::{
+    Fields, Value,
+    wire::record::{Head, Record},
+};
+use metlog_pipeline::rollup::{Sample, SampleRate, message_key};
+
+use crate::config::Namespace;
+
+/// The name and the sample that a message stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    /// Under which it is summed.
+    pub key: String,
+    /// What is summed.
+    pub sample: Sample<'static>,
+}
+
+impl Metric {
+    /// Reads a message; `None` when it is of another type, has no name, or its payload or rate is no number.
+    #[must_use]
+    pub fn of(record: &Record<'_>, namespace: Namespace) -> Option<Self> {
+        let head = record.head().ok()?;
+        if !matches!(head.kind, "counter" | "timer" | "gauge") {
+            return None;
+        }
+        let (payload, fields) = record.content().ok()?;
+        let value = number(&payload)?;
+        let name = fields.get("name")?.as_text().filter(|name| !name.is_empty())?;
+        let rate = match fields.get("rate") {
+            None | Some(Value::Null) => SampleRate::ONE,
+            Some(rate) => SampleRate::new(number(rate)?)?,
+        };
+        let mut key = String::new();
+        message_key(logger(&head, &fields, namespace), name, &mut key);
+        let sample = match head.kind {
+            "counter" => Sample::Counter { value, rate },
+            "timer" => Sample::Timer { value, rate },
+            _ => Sample::Gauge { value, delta: false },
+        };
+        Some(Self { key, sample })
+    }
+}
+
+fn logger<'a>(head: &Head<'a>, fields: &'a Fields, namespace: Namespace) -> &'a str {
+    let own = || fields.get("logger").and_then(Value::as_text).filter(|logger| !logger.is_empty());
+    match namespace {
+        Namespace::None => "",
+        Namespace::Fields => own().unwrap_or_default(),
+        Namespace::Envelope => own().unwrap_or(head.logger),
+    }
+}
+
+/// A finite number, or a text that is one: the originals send numbers as text.
+fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Text(text) => text.trim().parse().ok()?,
+        value => value.as_number()?,
+    };
+    number.is_finite().then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use metlog_core::wire::{json::from_json, record};
+
+    use super::*;
+
+    fn metric(json: &str, namespace: Namespace) -> Option<Metric> {
+        let message = from_json(json.as_bytes()).unwrap().message;
+        let shared = record::Identity { env_version: "0.8", pid: 0, hostname: "" };
+        let mut body = Vec::new();
+        record::write_message(&mut body, &message, shared).unwrap();
+        Metric::of(&Record::split(&body).unwrap().0, namespace)
+    }
+
+    #[test]
+    fn messages_become_samples_under_the_key_of_their_namespace() {
+        let json = r#"{"type":"counter","logger":"app","payload":"2.5","fields":{"name":"a::b","rate":0.5}}"#;
+        let half = SampleRate::new(0.5).unwrap();
+        for (namespace, key) in
+            [(Namespace::None, "a.b"), (Namespace::Fields, "a.b"), (Namespace::Envelope, "app.a.b")]
+        {
+            let metric = metric(json, namespace).unwrap();
+            assert_eq!(
+                metric,
+                Metric { key: key.to_owned(), sample: Sample::Counter { value: 2.5, rate: half } }
+            );
+        }
+        let named =
+            r#"{"type":"timer","logger":"app","payload":7,"fields":{"name":"t","rate":1,"logger":"ns"}}"#;
+        let timer = metric(named, Namespace::Envelope).unwrap();
+        assert_eq!(timer.key, "ns.t");
+        assert_eq!(timer.sample, Sample::Timer { value: 7.0, rate: SampleRate::ONE });
+    }
+
+    #[test]
+    fn what_is_no_metric_is_left_alone() {
+        for json in [
+            r#"{"type":"services","payload":"1","fields":{"name":"a"}}"#,
+            r#"{"type":"counter","payload":"x","fields":{"name":"a"}}"#,
+            r#"{"type":"counter","payload":"1","fields":{}}"#,
+            r#"{"type":"counter","payload":"1","fields":{"name":""}}"#,
+            r#"{"type":"counter","payload":"1e999","fields":{"name":"a"}}"#,
+            r#"{"type":"counter","payload":"1","fields":{"name":"a","rate":0}}"#,
+        ] {
+            assert_eq!(metric(json, Namespace::Envelope), None, "{json}");
+        }
+    }
+}
