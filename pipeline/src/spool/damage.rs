@@ -40,12 +40,20 @@ impl Damaged {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             other => other?,
         };
+        if let Err(error) = self.fill(&*copy, damage, file) {
+            // Left there, it would make this damage pass for one that was counted.
+            self.files.remove(&path)?;
+            return Err(error);
+        }
+        Ok(Some(path))
+    }
+
+    fn fill(&self, copy: &dyn SpoolFile, damage: &Damage, file: &dyn SpoolFile) -> io::Result<()> {
         if self.kept_bytes().saturating_add(damage.bytes()) <= MAX_KEPT_BYTES {
-            copy_range(file, damage, &*copy)?;
+            copy_range(file, damage, copy)?;
         }
         copy.sync()?;
-        self.files.sync_dir(&self.dir)?;
-        Ok(Some(path))
+        self.files.sync_dir(&self.dir)
     }
 
     /// Moves a whole segment away.

@@ -86,6 +86,7 @@ pub(super) fn copy(from: &Path) -> tempfile::TempDir {
 #[derive(Debug)]
 pub(super) struct Faults {
     pub(super) fail_sync: AtomicBool,
+    pub(super) fail_dir_sync: AtomicBool,
     pub(super) fail_truncate: AtomicBool,
     pub(super) hold_sync: AtomicBool,
     pub(super) holding: AtomicBool,
@@ -107,6 +108,7 @@ impl FaultyDisk {
     pub(super) fn new() -> FaultyDisk {
         FaultyDisk(Arc::new(Faults {
             fail_sync: AtomicBool::new(false),
+            fail_dir_sync: AtomicBool::new(false),
             fail_truncate: AtomicBool::new(false),
             hold_sync: AtomicBool::new(false),
             holding: AtomicBool::new(false),
@@ -198,6 +200,9 @@ impl Files for FaultyDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.0.dir_syncs.fetch_add(1, Ordering::SeqCst);
+        if self.0.fail_dir_sync.load(Ordering::SeqCst) {
+            return Err(io::Error::other("directory sync refused by the test"));
+        }
         Disk.sync_dir(dir)
     }
 

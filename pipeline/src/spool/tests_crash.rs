@@ -49,6 +49,7 @@ fn a_spool_cut_anywhere_opens_with_every_whole_record_before_the_cut() {
         assert_eq!(found(&spool), numbered(&frames[..whole]), "cut at {cut}");
         let end = ends[..whole].last().copied().unwrap_or(HEADER_BYTES.min(cut));
         assert_eq!(recovery.torn_bytes, cut - if cut < HEADER_BYTES { 0 } else { end }, "cut at {cut}");
+        assert!(cut < HEADER_BYTES || path.metadata().unwrap().len() == end, "cut at {cut}");
         let missing = u64::try_from(12 - whole).unwrap();
         assert_eq!(recovery.damaged_records, missing, "the close had told of 12");
         assert_eq!(spool.id().incarnation, if missing > 0 { 2 } else { 1 }, "cut at {cut}");
@@ -228,6 +229,23 @@ fn a_damaged_meta_file_costs_the_identity_and_no_record() {
         assert!(recovery.new_identity && recovery.warnings.len() == 1, "{recovery}");
         assert_eq!(spool.id().id == id.id, same_id);
         assert_ne!(spool.id(), id);
+        spool.close();
+    }
+}
+
+#[test]
+fn an_incarnation_is_given_once_even_if_the_newest_meta_file_is_damaged() {
+    let (dir, ..) = closed_spool(5);
+    flip(&segments(dir.path()).remove(0), HEADER_BYTES + 1);
+    let (spool, _) = open(dir.path(), 100_000);
+    assert_eq!(spool.id().incarnation, 2);
+    let killed = copy(dir.path());
+    spool.close();
+    for name in ["meta.0", "meta.1"] {
+        let dir = copy(killed.path());
+        flip(&dir.path().join(name), 30);
+        let (spool, _) = open(dir.path(), 100_000);
+        assert!(spool.id().incarnation > 2, "{name} damaged: {}", spool.id());
         spool.close();
     }
 }

@@ -1,9 +1,13 @@
 //! What a spool does when the disk refuses to write or to sync.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::Duration;
 
+use super::damage::Damaged;
+use super::files::Files;
+use super::scan::Damage;
 use super::testing::*;
 use super::*;
 
@@ -171,4 +175,70 @@ fn a_sector_that_cannot_be_read_costs_the_records_around_it() {
     assert_eq!(found.last(), Some(&40));
     assert_eq!(spool.stats().damaged_records, 40 - u64::try_from(found.len()).unwrap());
     spool.close();
+}
+
+/// Runs `act` with a disk that syncs no file, then with one that syncs no directory.
+fn each_sync_fails(act: impl Fn(&FaultyDisk, bool) -> bool) {
+    for directory in [false, true] {
+        let disk = FaultyDisk::new();
+        let fault = if directory { &disk.0.fail_dir_sync } else { &disk.0.fail_sync };
+        fault.store(true, SeqCst);
+        assert!(!act(&disk, directory), "succeeded without a sync, of the directory: {directory}");
+        fault.store(false, SeqCst);
+        assert!(act(&disk, directory), "fails for another reason, of the directory: {directory}");
+    }
+}
+
+#[test]
+fn what_opening_finds_is_synced_before_anybody_sees_it() {
+    let (dir, _, spool) = faulty(1000);
+    fill(&spool, &frames(3));
+    spool.close();
+    each_sync_fails(|disk, _| {
+        let opened = Spool::open_with(Arc::new(disk.clone()), dir.path(), SpoolOptions::default());
+        opened.map(|(spool, _)| spool.close()).is_ok()
+    });
+}
+
+#[test]
+fn a_checkpoint_is_saved_only_once_it_is_synced() {
+    each_sync_fails(|disk, _| {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut checkpoint, ..) =
+            Checkpoint::<u64>::load_with(Arc::new(disk.clone()), dir.path(), "output").unwrap();
+        checkpoint.save(1, &1).is_ok()
+    });
+}
+
+#[test]
+fn a_save_that_fails_leaves_the_checkpoint_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let load = || Checkpoint::<u64>::load_with(Arc::new(disk.clone()), dir.path(), "output").unwrap();
+    let (mut checkpoint, ..) = load();
+    checkpoint.save(1, &10).unwrap();
+    for room in 0..29 {
+        disk.0.room.store(room, SeqCst);
+        checkpoint.save(2, &20).unwrap_err();
+        assert_eq!((load().1, load().2), (1, 10), "room for {room} bytes");
+    }
+    disk.0.room.store(u64::MAX, SeqCst);
+    checkpoint.save(3, &30).unwrap();
+    assert_eq!((load().1, load().2), (3, 30));
+}
+
+#[test]
+fn damaged_bytes_count_as_kept_only_once_they_are_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("damaged")).unwrap();
+    each_sync_fails(|disk, directory| {
+        let files: Arc<dyn Files> = Arc::new(disk.clone());
+        let segment = files.create(&dir.path().join("segment")).unwrap();
+        let damaged = Damaged::new(files, dir.path());
+        let damage = Damage { start: if directory { 50 } else { 60 }, end: 70, records: 1 };
+        let before = disk.0.dir_syncs.load(SeqCst);
+        let kept = damaged.keep(1, &damage, &*segment);
+        // The spool's directory for `damaged/`, and that one for the copy.
+        matches!(kept, Ok(Some(_))) && disk.0.dir_syncs.load(SeqCst) == before + 2
+    });
 }
