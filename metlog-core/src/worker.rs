@@ -87,6 +87,17 @@ impl Shared {
         self.wait(timeout + BUSY_WAIT * 2, |state| state.finished);
     }
 
+    /// True when somebody waits for a flush. The lock is taken once: a second time by one thread never returns.
+    fn is_awaited(&self) -> bool {
+        let state = self.lock();
+        state.flush_wanted > state.flush_done
+    }
+
+    /// True when the worker has ended: nothing is left to send.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.lock().finished
+    }
+
     fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
         let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| !done(state));
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -197,7 +208,7 @@ impl<'a> Worker<'a> {
             let ever = changed || self.told > 0;
             self.queue.idle(ever.then(|| due - quiet));
             // The first message after a rest gathers company before it leaves, unless someone waits for it.
-            if !self.queue.is_closed() && self.shared.lock().flush_wanted == self.shared.lock().flush_done {
+            if !self.queue.is_closed() && !self.shared.is_awaited() {
                 self.queue.nap(self.settings.batch_age);
             }
         }

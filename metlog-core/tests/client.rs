@@ -209,6 +209,23 @@ fn a_sender_that_fails_drops_and_counts() {
     assert_eq!(client.stats().dropped.get(Reason::Send), 1);
 }
 
+/// The worker locked its state twice when it woke from its first rest, and hung with everyone who asked it something.
+#[test]
+fn a_client_that_has_rested_goes_on() {
+    let (client, captured) = client();
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..3 {
+            client.incr("n");
+            // Longer than a batch gathers: the worker lies down.
+            std::thread::sleep(Settings::default().batch_age * 5);
+        }
+        done.send(client.flush(SOON)).unwrap();
+    });
+    assert_eq!(is_done.recv_timeout(SOON), Ok(true));
+    assert_eq!(captured.messages().len(), 3);
+}
+
 #[test]
 fn a_sampled_counter_sends_its_share() {
     let (client, captured) = client();
