@@ -179,6 +179,19 @@ mod tests {
     }
 
     #[test]
+    fn a_flipped_head_is_refused_before_the_frame_is_looked_at() {
+        let codec = Codec::new(1);
+        let mut bytes = Vec::new();
+        codec.encode(2, &NewRecord { link: None, frame: b"abc" }, &mut bytes);
+        assert!(codec.head(&bytes, &(0..=u64::MAX)).is_some());
+        for at in 0..HEAD_BYTES {
+            bytes[at] ^= 1;
+            assert!(codec.head(&bytes, &(0..=u64::MAX)).is_none(), "byte {at}");
+            bytes[at] ^= 1;
+        }
+    }
+
+    #[test]
     fn the_layout_is_the_documented_one() {
         let link = LinkTag { sender: SenderId { id: [7; 16], incarnation: 3 }, sequence: 9 };
         let mut bytes = Vec::new();
