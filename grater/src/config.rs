@@ -1,0 +1,203 @@
+//! The grater's configuration.
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use metlog_pipeline::{
+    admin::AdminConfig,
+    config::{SpoolConfig, default_data_dir},
+    endpoint,
+};
+use serde::Deserialize;
+
+use crate::{
+    output::{FileConfig, FileFormat, OutputKind},
+    route::{RouteConfig, Routes},
+};
+
+/// All of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where spool, checkpoints, dead letters and the admin socket lie.
+    pub data_dir: PathBuf,
+    /// What comes in.
+    pub input: Inputs,
+    /// Which messages go where, in order.
+    #[serde(rename = "route")]
+    pub routes: Vec<RouteConfig>,
+    /// The outputs that take what no route took.
+    pub catchall: Vec<String>,
+    /// The back ends; without any, a file in the data folder takes everything.
+    #[serde(rename = "output")]
+    pub outputs: Vec<OutputConfig>,
+    /// Bounds of the spool.
+    pub spool: SpoolConfig,
+    /// The pages for operators.
+    pub admin: AdminConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: default_data_dir("grater"),
+            input: Inputs::default(),
+            routes: Vec::new(),
+            catchall: Vec::new(),
+            outputs: Vec::new(),
+            spool: SpoolConfig::default(),
+            admin: AdminConfig::default(),
+        }
+    }
+}
+
+/// The sections `[input.*]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Inputs {
+    /// ZeroMQ ROUTER: sidecars.
+    pub link: Sockets,
+}
+
+impl Default for Inputs {
+    fn default() -> Self {
+        Self { link: Sockets { endpoints: vec!["tcp://127.0.0.1:5568".to_owned()] } }
+    }
+}
+
+/// A ZeroMQ input.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sockets {
+    /// `ipc://` paths and `tcp://` addresses on loopback to bind.
+    pub endpoints: Vec<String>,
+}
+
+/// One `[[output]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct OutputConfig {
+    /// Its name, unique; routes and reports call it so.
+    pub name: String,
+    /// When the output lags behind by more than this, messages are dropped, counted as `dropped:lag`; half of
+    /// `spool.max_bytes` by default, so that one stuck back end never fills the spool for the others.
+    pub max_lag_bytes: Option<ByteSize>,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: OutputKind,
+}
+
+impl Config {
+    /// With the default output when none is configured.
+    #[must_use]
+    pub fn complete(mut self) -> Self {
+        if self.outputs.is_empty() {
+            let path = self.data_dir.join("messages.jsonl");
+            let kind = OutputKind::File(FileConfig { path, format: FileFormat::Json });
+            self.outputs.push(OutputConfig { name: "file".to_owned(), max_lag_bytes: None, kind });
+            self.catchall = vec!["file".to_owned()];
+        }
+        self
+    }
+
+    /// The names of the outputs, in order.
+    #[must_use]
+    pub fn output_names(&self) -> Vec<String> {
+        self.outputs.iter().map(|output| output.name.clone()).collect()
+    }
+
+    /// How far an output may lag behind.
+    #[must_use]
+    pub fn max_lag_bytes(&self, output: &OutputConfig) -> u64 {
+        output.max_lag_bytes.map_or(self.spool.max_bytes.as_u64() / 2, |bytes| bytes.as_u64())
+    }
+
+    /// Everything that is wrong with it, a line each.
+    #[must_use]
+    pub fn check(&self) -> Vec<String> {
+        let mut wrong: Vec<String> = self
+            .input
+            .link
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint::check(endpoint).err())
+            .map(|error| format!("input.link.endpoints: {error}"))
+            .collect();
+        if self.input.link.endpoints.is_empty() {
+            wrong.push("input.link.endpoints is empty, expected where sidecars forward to".to_owned());
+        }
+        let complete = self.clone().complete();
+        let names = complete.output_names();
+        for (index, output) in complete.outputs.iter().enumerate() {
+            let name = &output.name;
+            if names.iter().take(index).any(|earlier| earlier == name) {
+                wrong.push(format!("output {name:?} is there twice, expected unique names"));
+            }
+            if !is_plain(name) {
+                wrong.push(format!(
+                    "output name {name:?} has odd characters, expected letters, digits, - and _"
+                ));
+            }
+            wrong.extend(output.kind.build().err().map(|error| format!("output {name:?}: {error}")));
+        }
+        let routes = Routes::compile(&complete.routes, &complete.catchall, &names);
+        wrong.extend(routes.err().map(|error| error.to_string()));
+        wrong.extend(self.admin.check().err().map(|error| error.to_string()));
+        wrong
+    }
+}
+
+/// Checkpoints and dead letters are files named after the output.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter))
+}
+
+#[cfg(test)]
+mod tests {
+    use metlog_pipeline::config::parse;
+
+    use super::*;
+
+    fn wrong(text: &str) -> Vec<String> {
+        parse::<Config>(text, "grater.toml", |_| None).unwrap().check()
+    }
+
+    #[test]
+    fn defaults_are_good_and_have_one_output() {
+        assert_eq!(wrong(""), Vec::<String>::new());
+        assert_eq!(Config::default().complete().output_names(), ["file"]);
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let said = wrong(
+            r#"
+            catchall = ["nowhere"]
+            [input.link]
+            endpoints = ["tcp://0.0.0.0:1"]
+            [[output]]
+            name = "a/b"
+            type = "file"
+            path = "/tmp/x"
+            [[output]]
+            name = "a/b"
+            type = "file"
+            path = "/tmp"
+            [[route]]
+            name = "r"
+            matcher = "Type = 'x'"
+            outputs = ["file"]
+            "#,
+        )
+        .join("\n");
+        for part in ["loopback", "odd characters", "twice", "/tmp", "nowhere", "column"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_of_an_output_is_named() {
+        let text = "[[output]]\nname = 'f'\ntype = 'file'\npath = '/tmp/x'\npaht = 'y'\n";
+        let error = parse::<Config>(text, "grater.toml", |_| None).unwrap_err().to_string();
+        assert!(error.contains("`paht`") && error.contains("did you mean `path`"), "{error}");
+    }
+}

@@ -1,0 +1,52 @@
+//! Puts the grater together and runs it.
+
+use std::{error::Error, path::Path, sync::Arc};
+
+use metlog_pipeline::{
+    admin::{Admin, Listeners},
+    counters::Counters,
+    daemon::{Daemon, supervise},
+    intake::Intake,
+    link::receiver::LinkReceiver,
+    stop::Stop,
+    threads::Threads,
+};
+
+use crate::{config::Config, route::Routes, runner::OutputRunner};
+
+/// The grater.
+pub struct Grater;
+
+impl Daemon for Grater {
+    type Config = Config;
+
+    fn check(config: &Config) -> Vec<String> {
+        config.check()
+    }
+
+    fn data_dir(config: &Config) -> &Path {
+        &config.data_dir
+    }
+
+    fn run(config: Config, stop: &Stop) -> Result<bool, Box<dyn Error>> {
+        let config = config.complete();
+        let counters = Counters::default();
+        let intake = Intake::open(&config.data_dir, config.spool.options())?;
+        let routes = Arc::new(Routes::compile(&config.routes, &config.catchall, &config.output_names())?);
+        let mut threads = Threads::new(stop.clone());
+        let mut outcomes = Vec::new();
+        for (position, output) in config.outputs.iter().enumerate() {
+            let place = (intake.spool(), config.data_dir.as_path());
+            let shared = (Arc::clone(&routes), counters.clone());
+            let mut runner =
+                OutputRunner::open(position, output, config.max_lag_bytes(output), place, shared)?;
+            outcomes.push(runner.outcomes());
+            threads.spawn(&format!("output-{}", output.name), move |stop| runner.run(stop))?;
+        }
+        let mut link = LinkReceiver::bind(&config.input.link.endpoints, intake.clone(), counters.clone())?;
+        let listening = vec![("link".to_owned(), link.endpoint()?)];
+        threads.spawn("input-link", move |stop| link.run(stop))?;
+        let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
+        Ok(supervise(Admin { intake, counters, outcomes, listening }, listeners, threads, stop)?)
+    }
+}
