@@ -1,33 +1,26 @@
 //! The client: what an application calls.
 
 use std::{
-    borrow::Cow,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
 
-use arc_swap::ArcSwap;
-use once_cell::sync::{Lazy, OnceCell};
-
+pub use crate::channel::close_all;
 use crate::{
+    channel::Channel,
     config::Settings,
     filter::Filter,
     message::{ENV_VERSION, ORIGINAL_FIELD, Severity},
     process,
-    queue::Queue,
     sample::Rate,
     sender::Target,
     stats::{Reason, Stats, complain},
     timer::Timer,
     timestamp::Timestamp,
     value::{Encode, Encoded},
-    wire::{
-        batch::{Header, ProducerId},
-        record::{self, Head, Identity, Parts},
-    },
-    worker::{self, Shared},
+    wire::record::{self, Head, Identity, Parts},
 };
 
 /// The fields of a call.
@@ -187,8 +180,8 @@ fn default_target() -> Arc<dyn Target> {
     Arc::new(crate::sender::stream::Stream::Stderr)
 }
 
-/// A cheap handle: clones share one hand-off and one worker. It has no duty on drop: [`Client::close`], or the end of
-/// the process, sends what is left.
+/// A cheap handle: clones share one hand-off and one worker. It has no duty on drop: [`Client::close`], the end of the
+/// process, or the worker after the last handle is gone, sends what is left.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -203,6 +196,14 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("logger", &self.0.logger).finish_non_exhaustive()
     }
+}
+
+/// A counter, gauge or timer.
+struct Metric<'a> {
+    kind: &'a str,
+    name: &'a str,
+    payload: &'a str,
+    rate: Rate,
 }
 
 /// Log levels by name: severity and method.
@@ -240,7 +241,7 @@ impl Client {
     /// Counts `count`, sending a share `rate` of the calls. `options.payload` is not used.
     pub fn incr_with(&self, name: &str, count: Count, rate: Rate, options: Options<'_>) {
         if rate.sample() {
-            self.send_metric("counter", name, &count.to_string(), rate, options);
+            self.send_metric(&Metric { kind: "counter", name, payload: &count.to_string(), rate }, options);
         }
     }
 
@@ -252,7 +253,7 @@ impl Client {
     /// Sets a gauge, sending a share `rate` of the calls. `options.payload` is not used.
     pub fn gauge_with(&self, name: &str, value: Count, rate: Rate, options: Options<'_>) {
         if rate.sample() {
-            self.send_metric("gauge", name, &value.to_string(), rate, options);
+            self.send_metric(&Metric { kind: "gauge", name, payload: &value.to_string(), rate }, options);
         }
     }
 
@@ -274,7 +275,7 @@ impl Client {
     /// Sends a time in milliseconds. The rate says how it was sampled; this call always sends. `options.payload` is not
     /// used.
     pub fn timer_send_with(&self, name: &str, millis: i64, rate: Rate, options: Options<'_>) {
-        self.send_metric("timer", name, &millis.to_string(), rate, options);
+        self.send_metric(&Metric { kind: "timer", name, payload: &millis.to_string(), rate }, options);
     }
 
     /// Sends `text` as an `oldstyle` message.
@@ -293,10 +294,10 @@ impl Client {
         emergency EMERGENCY,
     }
 
-    fn send_metric(&self, kind: &str, name: &str, payload: &str, rate: Rate, options: Options<'_>) {
+    fn send_metric(&self, metric: &Metric<'_>, options: Options<'_>) {
         // The caller's fields come first: a field given twice keeps its last value.
-        let own: [(&str, &dyn Encode); 2] = [("name", &name), ("rate", &rate.get())];
-        self.send(kind, Options { payload: Some(&payload), ..options }, &own);
+        let own: [(&str, &dyn Encode); 2] = [("name", &metric.name), ("rate", &metric.rate.get())];
+        self.send(metric.kind, Options { payload: Some(&metric.payload), ..options }, &own);
     }
 
     fn send(&self, kind: &str, options: Options<'_>, own: &[(&str, &dyn Encode)]) {
@@ -381,112 +382,5 @@ fn encode_fields(options: &Options<'_>, own: &[(&str, &dyn Encode)], out: &mut V
         ORIGINAL_FIELD.encode(out);
         let _infallible = rmp::encode::write_map_len(out, original.len());
         original.encode_pairs(out);
-    }
-}
-
-/// A hand-off with its worker, rebuilt in a forked child at its first call.
-struct Channel {
-    target: Arc<dyn Target>,
-    logger: String,
-    settings: Settings,
-    live: ArcSwap<Live>,
-}
-
-/// The part of a channel that belongs to one process.
-struct Live {
-    generation: u64,
-    queue: Arc<Queue>,
-    shared: Arc<Shared>,
-    producer: ProducerId,
-    hostname: Cow<'static, str>,
-    pid: i64,
-    worker: OnceCell<()>,
-}
-
-/// Every channel that may hold messages when the process ends.
-static CHANNELS: Lazy<Mutex<Vec<Weak<Live>>>> = Lazy::new(Mutex::default);
-
-impl Channel {
-    fn new(target: Arc<dyn Target>, logger: String, settings: Settings) -> Arc<Self> {
-        let live = ArcSwap::from_pointee(Live::new(settings));
-        Arc::new(Self { target, logger, settings, live })
-    }
-
-    fn live(&self) -> Arc<Live> {
-        let live = self.live.load();
-        if live.generation == process::generation() {
-            return Arc::clone(&live);
-        }
-        self.renew(&live)
-    }
-
-    /// In a forked child: a new hand-off under a new identity. The parent's is leaked: its worker does not exist here,
-    /// and its ZeroMQ context must neither be used nor closed.
-    #[cold]
-    fn renew(&self, inherited: &Arc<Live>) -> Arc<Live> {
-        std::mem::forget(Arc::clone(inherited));
-        // Of several threads that come here at once, one wins.
-        let fresh = Arc::new(Live::new(self.settings));
-        self.live.compare_and_swap(inherited, fresh);
-        self.live.load_full()
-    }
-}
-
-impl Live {
-    fn new(settings: Settings) -> Self {
-        let producer = ProducerId::random().unwrap_or_else(|error| {
-            complain("random", &error.to_string());
-            ProducerId([0; 16])
-        });
-        Self {
-            generation: process::generation(),
-            queue: Arc::new(Queue::new(settings.queue_bytes)),
-            shared: Arc::default(),
-            producer,
-            hostname: process::hostname().into(),
-            pid: i64::from(std::process::id()),
-            worker: OnceCell::new(),
-        }
-    }
-
-    fn identity(&self) -> Identity<'_> {
-        Identity { env_version: ENV_VERSION, pid: self.pid, hostname: &self.hostname }
-    }
-
-    /// Starts the worker at the first message.
-    fn start_worker(self: &Arc<Self>, channel: &Channel) {
-        self.worker.get_or_init(|| {
-            // A child that forks while another thread holds this lock does without the hook at its end.
-            if let Ok(mut channels) = CHANNELS.try_lock() {
-                channels.retain(|live| live.strong_count() > 0);
-                channels.push(Arc::downgrade(self));
-            }
-            let header = Header::new(self.producer, self.identity(), &channel.logger);
-            let (queue, shared) = (Arc::clone(&self.queue), Arc::clone(&self.shared));
-            let target = Arc::clone(&channel.target);
-            if let Err(error) = worker::start(queue, shared, target, header, channel.settings) {
-                complain("worker", &error.to_string());
-                self.queue.close();
-            }
-        });
-    }
-
-    fn close(&self, timeout: Duration) {
-        if self.worker.get().is_some() {
-            self.shared.close(&self.queue, timeout);
-        } else {
-            self.queue.close();
-        }
-    }
-}
-
-/// Closes every client of this process, all within `timeout`. The hooks at the end of a process call it; a language's
-/// face calls it where its own runtime ends first.
-pub fn close_all(timeout: Duration) {
-    let deadline = Instant::now() + timeout;
-    let all = std::mem::take(&mut *CHANNELS.lock().unwrap_or_else(PoisonError::into_inner));
-    let here = |live: &Arc<Live>| live.generation == process::generation();
-    for live in all.iter().filter_map(Weak::upgrade).filter(here) {
-        live.close(deadline.saturating_duration_since(Instant::now()));
     }
 }

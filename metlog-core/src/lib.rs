@@ -15,6 +15,7 @@
 //! assert_eq!(captured.messages().len(), 2);
 //! ```
 
+mod channel;
 pub mod client;
 pub mod config;
 pub mod error;

@@ -132,11 +132,10 @@ from! {
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Null => out.serialize_unit(),
             Self::Bool(value) => out.serialize_bool(*value),
             Self::Int(value) => serialize_integer(*value, out),
             Self::Float(value) if value.is_finite() => out.serialize_f64(*value),
-            Self::Float(_) => out.serialize_unit(),
+            Self::Null | Self::Float(_) => out.serialize_unit(),
             Self::Text(value) => out.serialize_str(value),
             Self::Bytes(value) => match std::str::from_utf8(value) {
                 Ok(text) => out.serialize_str(text),

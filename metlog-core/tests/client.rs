@@ -1,6 +1,9 @@
 //! The client as an application uses it: every kind of call, the books, the end.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use metlog_core::{
     Client, Message, Options, Severity, Value,
@@ -207,6 +210,24 @@ fn a_sender_that_fails_drops_and_counts() {
     client.incr("n");
     assert!(client.flush(SOON));
     assert_eq!(client.stats().dropped.get(Reason::Send), 1);
+}
+
+/// The registry for the end of the process forgot clients that were dropped, and their workers waited for ever.
+#[test]
+fn a_dropped_client_sends_what_is_left_and_its_worker_ends() {
+    let (client, captured) = client();
+    let other = client.clone();
+    client.incr("n");
+    drop(client);
+    other.incr("n");
+    drop(other);
+    let deadline = Instant::now() + SOON;
+    let ends = |frame: &Vec<u8>| Batch::parse(frame).unwrap().header.last;
+    while !captured.frames().iter().any(ends) {
+        assert!(Instant::now() < deadline, "no last batch");
+        std::thread::yield_now();
+    }
+    assert_eq!(captured.messages().len(), 2);
 }
 
 /// The worker locked its state twice when it woke from its first rest, and hung with everyone who asked it something.

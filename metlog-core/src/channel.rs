@@ -1,0 +1,148 @@
+//! The hand-off of a client with its worker: started at the first message, rebuilt after a fork, closed at the end.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use once_cell::sync::OnceCell;
+
+use crate::{
+    config::Settings,
+    message::ENV_VERSION,
+    process,
+    queue::Queue,
+    sender::Target,
+    stats::complain,
+    wire::{
+        batch::{Header, ProducerId},
+        record::Identity,
+    },
+    worker::{self, Shared},
+};
+
+/// A hand-off with its worker, rebuilt in a forked child at its first call.
+pub(crate) struct Channel {
+    target: Arc<dyn Target>,
+    logger: String,
+    settings: Settings,
+    live: ArcSwap<Live>,
+}
+
+/// The part of a channel that belongs to one process.
+pub(crate) struct Live {
+    generation: u64,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) shared: Arc<Shared>,
+    producer: ProducerId,
+    hostname: Cow<'static, str>,
+    pid: i64,
+    pub(crate) worker: OnceCell<()>,
+}
+
+/// Every channel whose worker may hold messages when the process ends, its client in use or not. Without a lock, which
+/// a forked child could inherit locked for good.
+static CHANNELS: ArcSwapOption<Vec<Arc<Live>>> = ArcSwapOption::const_empty();
+
+impl Channel {
+    pub(crate) fn new(target: Arc<dyn Target>, logger: String, settings: Settings) -> Arc<Self> {
+        let live = ArcSwap::from_pointee(Live::new(settings));
+        Arc::new(Self { target, logger, settings, live })
+    }
+
+    pub(crate) fn live(&self) -> Arc<Live> {
+        let live = self.live.load();
+        if live.generation == process::generation() {
+            return Arc::clone(&live);
+        }
+        self.renew(&live)
+    }
+
+    /// In a forked child: a new hand-off under a new identity. The parent's is leaked: its worker does not exist here,
+    /// and its ZeroMQ context must neither be used nor closed.
+    #[cold]
+    fn renew(&self, inherited: &Arc<Live>) -> Arc<Live> {
+        std::mem::forget(Arc::clone(inherited));
+        // Of several threads that come here at once, one wins.
+        let fresh = Arc::new(Live::new(self.settings));
+        self.live.compare_and_swap(inherited, fresh);
+        self.live.load_full()
+    }
+}
+
+/// With the last handle gone nobody can call any more: the worker sends what is left, in its own time, and ends.
+impl Drop for Channel {
+    fn drop(&mut self) {
+        let live = self.live.load();
+        if live.generation == process::generation() {
+            live.queue.close();
+        }
+    }
+}
+
+impl Live {
+    fn new(settings: Settings) -> Self {
+        let producer = ProducerId::random().unwrap_or_else(|error| {
+            complain("random", &error.to_string());
+            ProducerId([0; 16])
+        });
+        Self {
+            generation: process::generation(),
+            queue: Arc::new(Queue::new(settings.queue_bytes)),
+            shared: Arc::default(),
+            producer,
+            hostname: process::hostname().into(),
+            pid: i64::from(std::process::id()),
+            worker: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        Identity { env_version: ENV_VERSION, pid: self.pid, hostname: &self.hostname }
+    }
+
+    /// Starts the worker at the first message.
+    pub(crate) fn start_worker(self: &Arc<Self>, channel: &Channel) {
+        self.worker.get_or_init(|| {
+            CHANNELS.rcu(|channels| {
+                let known = channels.iter().flat_map(|channels| channels.iter());
+                let mut open: Vec<_> = known.filter(|live| live.is_open()).cloned().collect();
+                open.push(Arc::clone(self));
+                Some(Arc::new(open))
+            });
+            let header = Header::new(self.producer, self.identity(), &channel.logger);
+            let (queue, shared) = (Arc::clone(&self.queue), Arc::clone(&self.shared));
+            let target = Arc::clone(&channel.target);
+            if let Err(error) = worker::start(queue, shared, target, header, channel.settings) {
+                complain("worker", &error.to_string());
+                self.queue.close();
+            }
+        });
+    }
+
+    /// True for a worker of this process that has not ended. In a forked child the parent's state is not looked at: its
+    /// locks may be held by threads that are not here.
+    fn is_open(&self) -> bool {
+        self.generation == process::generation() && !self.shared.is_finished()
+    }
+
+    pub(crate) fn close(&self, timeout: Duration) {
+        if self.worker.get().is_some() {
+            self.shared.close(&self.queue, timeout);
+        } else {
+            self.queue.close();
+        }
+    }
+}
+
+/// Closes every client of this process, all within `timeout`. The hooks at the end of a process call it; a language's
+/// face calls it where its own runtime ends first.
+pub fn close_all(timeout: Duration) {
+    let deadline = Instant::now() + timeout;
+    let all = CHANNELS.swap(None);
+    for live in all.iter().flat_map(|all| all.iter()).filter(|live| live.is_open()) {
+        live.close(deadline.saturating_duration_since(Instant::now()));
+    }
+}
