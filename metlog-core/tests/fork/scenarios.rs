@@ -1,0 +1,248 @@
+//! What the applications do, each in a process of its own.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use metlog_core::{
+    Client, Options,
+    config::Settings,
+    sender::{memory, zmq::Push},
+    stats::Reason,
+    wire::{batch::Batch, record::LENGTH_BYTES},
+};
+
+use crate::{
+    FOLDER,
+    children::{Forked, fork},
+};
+
+/// Generous: what is waited for comes in milliseconds unless it never comes.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A process that has nothing to send ends within this, well under the two seconds the exit hook may take.
+const AT_ONCE: Duration = Duration::from_millis(1_500);
+
+/// One application and what must arrive from it.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(),
+    /// Messages by type, in alphabetical order.
+    pub(crate) messages: &'static [(&'static str, u64)],
+    pub(crate) producers: usize,
+    /// The receiver binds only when the application asks for it.
+    pub(crate) receiver_is_late: bool,
+}
+
+macro_rules! scenarios {
+    ($($name:ident: $messages:expr, $producers:literal producers $(, $late:ident receiver)?;)+) => {
+        pub(crate) const SCENARIOS: &[Scenario] = &[$(Scenario {
+            name: stringify!($name),
+            run: $name,
+            messages: &$messages,
+            producers: $producers,
+            receiver_is_late: [$(stringify!($late),)? ""].len() > 1,
+        }),+];
+    };
+}
+
+scenarios! {
+    a_child_sends_as_itself_and_the_parent_goes_on: [("child", 100), ("parent", 200)], 2 producers;
+    a_fork_beside_sending_threads_harms_nobody: [("child", 30), ("parent", 4_000)], 31 producers;
+    a_fork_with_a_full_queue_sends_nothing_twice: [("child", 10), ("parent", 64)], 2 producers, late receiver;
+    a_fork_while_others_start_clients_ends: [("child", 30)], 30 producers;
+    twenty_children_at_once_all_arrive: [("child", 1_000), ("parent", 1)], 21 producers;
+    a_child_of_a_child_sends_as_itself: [("child", 1), ("grandchild", 1), ("parent", 2)], 3 producers;
+    a_child_that_says_nothing_ends_at_once: [("parent", 2)], 1 producers;
+    a_client_that_was_never_used_works_in_a_child: [("child", 3)], 1 producers;
+    the_return_of_main_sends_the_tail: [("parent", 500)], 1 producers;
+    exit_sends_the_tail: [("parent", 500)], 1 producers;
+    exit_from_another_thread_sends_the_tail: [("parent", 500)], 1 producers;
+    exit_in_a_child_sends_the_tail: [("child", 500)], 1 producers;
+}
+
+pub(crate) fn endpoint(folder: &Path) -> String {
+    format!("ipc://{}/push.sock", folder.display())
+}
+
+/// True when the application has asked for its receiver.
+pub(crate) fn receiver_is_wanted(folder: &Path) -> bool {
+    folder.join("wanted").exists()
+}
+
+fn folder() -> PathBuf {
+    std::env::var_os(FOLDER).expect("set by the receiver").into()
+}
+
+fn client() -> Client {
+    client_with(Settings::default())
+}
+
+fn client_with(settings: Settings) -> Client {
+    let push = Push { endpoints: vec![endpoint(&folder())] };
+    Client::builder().logger("fork").sender(push).settings(settings).build()
+}
+
+fn send(client: &Client, kind: &str, count: usize) {
+    (0..count).for_each(|_| client.metlog(kind, Options::default()));
+}
+
+fn send_and_close(client: &Client, kind: &str, count: usize) {
+    send(client, kind, count);
+    let report = client.close(SOON);
+    assert_eq!(report.waiting + report.dropped, 0, "{report:?}");
+}
+
+fn a_child_sends_as_itself_and_the_parent_goes_on() {
+    let client = client();
+    send(&client, "parent", 100);
+    assert!(client.flush(SOON));
+    let child = fork(|| {
+        assert_eq!(client.stats().attempted, 0, "the books of a child begin at zero");
+        send_and_close(&client, "child", 100);
+        assert_eq!(client.stats().sent, 100);
+    });
+    send(&client, "parent", 100);
+    child.wait(SOON);
+    client.close(SOON);
+    assert_eq!(client.stats().sent, 200, "the child has not touched the books of its parent");
+}
+
+fn a_fork_beside_sending_threads_harms_nobody() {
+    let client = client();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let client = client.clone();
+            std::thread::spawn(move || {
+                for _ in 0..100 {
+                    send(&client, "parent", 10);
+                    std::thread::yield_now();
+                }
+            })
+        })
+        .collect();
+    let forker = client.clone();
+    let fork_all =
+        move || -> Vec<Forked> { (0..30).map(|_| fork(|| send_and_close(&forker, "child", 1))).collect() };
+    let children = std::thread::spawn(fork_all).join().unwrap();
+    children.iter().for_each(|child| child.wait(SOON));
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    client.close(SOON);
+}
+
+fn a_fork_with_a_full_queue_sends_nothing_twice() {
+    // Records of one size, so that the bound is met exactly: 64 of them, then no more.
+    let record = record_bytes();
+    let client = client_with(Settings { queue_bytes: 64 * record, ..Settings::default() });
+    send(&client, "parent", 100);
+    assert_eq!(client.stats().refused.get(Reason::Full), 36);
+    let child = fork(|| {
+        std::fs::write(folder().join("wanted"), "").unwrap();
+        send_and_close(&client, "child", 10);
+    });
+    child.wait(SOON);
+    let report = client.close(SOON);
+    assert_eq!((report.sent, report.waiting, report.dropped), (64, 0, 0));
+}
+
+/// How many bytes one message of type "parent" takes in the hand-off.
+fn record_bytes() -> usize {
+    let (target, captured) = memory::channel();
+    let client = Client::builder().logger("fork").sender(target).build();
+    send(&client, "parent", 1);
+    assert!(client.flush(SOON));
+    let frame = captured.frames().remove(0);
+    let (_, record) = Batch::parse(&frame).unwrap().records().next().unwrap();
+    record.as_bytes().len() + LENGTH_BYTES
+}
+
+fn a_fork_while_others_start_clients_ends() {
+    let client = client();
+    let stop = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let other = Client::builder().sender(memory::channel().0).build();
+                    send(&other, "elsewhere", 1);
+                    other.close(SOON);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..30 {
+        fork(|| send(&client, "child", 1)).wait(SOON);
+    }
+    stop.store(true, Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+fn twenty_children_at_once_all_arrive() {
+    let client = client();
+    send(&client, "parent", 1);
+    let children: Vec<_> = (0..20).map(|_| fork(|| send_and_close(&client, "child", 50))).collect();
+    children.iter().for_each(|child| child.wait(SOON));
+    client.close(SOON);
+}
+
+fn a_child_of_a_child_sends_as_itself() {
+    let client = client();
+    send(&client, "parent", 1);
+    let child = fork(|| {
+        send(&client, "child", 1);
+        fork(|| send_and_close(&client, "grandchild", 1)).wait(SOON);
+        client.close(SOON);
+    });
+    child.wait(SOON);
+    send_and_close(&client, "parent", 1);
+}
+
+fn a_child_that_says_nothing_ends_at_once() {
+    let client = client();
+    send(&client, "parent", 1);
+    assert!(client.flush(SOON));
+    fork(|| {}).wait(AT_ONCE);
+    let looks = || {
+        assert_eq!(client.stats().attempted, 0);
+        assert!(client.flush(SOON));
+        assert_eq!(client.close(SOON).sent, 0);
+    };
+    fork(looks).wait(AT_ONCE);
+    let moved = client.clone();
+    fork(move || drop(moved)).wait(AT_ONCE);
+    send_and_close(&client, "parent", 1);
+}
+
+fn a_client_that_was_never_used_works_in_a_child() {
+    let client = client();
+    fork(|| send_and_close(&client, "child", 3)).wait(SOON);
+}
+
+fn the_return_of_main_sends_the_tail() {
+    send(&client(), "parent", 500);
+}
+
+fn exit_sends_the_tail() {
+    send(&client(), "parent", 500);
+    std::process::exit(0);
+}
+
+fn exit_from_another_thread_sends_the_tail() {
+    let client = client();
+    let _never_returns = std::thread::spawn(move || {
+        send(&client, "parent", 500);
+        std::process::exit(0);
+    })
+    .join();
+}
+
+fn exit_in_a_child_sends_the_tail() {
+    let client = client();
+    fork(|| send(&client, "child", 500)).wait(SOON);
+}
