@@ -1,4 +1,5 @@
 //! The client as an application uses it: every kind of call, the books, the end.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not know for tests")]
 
 use std::{
     collections::HashSet,

@@ -1,6 +1,7 @@
 //! Input that was made to hurt: it must cost its reader no more than a small multiple of its own size.
 //!
 //! The whole file is one test, because it measures the memory of its process.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not know for tests")]
 
 use metlog_core::{
     ErrorKind, Value,

@@ -1,4 +1,5 @@
 //! Properties of the wire: what is written is read back, whatever it holds; what is broken is refused, whatever it is.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not know for tests")]
 
 use metlog_core::{
     ErrorKind, Fields, Message, Severity, Timestamp, Value,

@@ -62,7 +62,7 @@ fn call(client: &Client, name: &str, args: &Json) {
     match name {
         "metlog" => client.metlog(text("type"), options),
         "incr" => {
-            client.incr_with(text("name"), count(&args["count"]).unwrap_or(Count::Int(1)), rate, options)
+            client.incr_with(text("name"), count(&args["count"]).unwrap_or(Count::Int(1)), rate, options);
         }
         "gauge" => client.gauge_with(text("name"), count(&args["value"]).unwrap(), rate, options),
         "timer_send" => {

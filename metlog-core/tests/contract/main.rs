@@ -1,4 +1,11 @@
 //! The golden vectors of `tests/contract`, read by Rust: the README there says what they mean.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, which clippy does not know for tests"
+)]
 
 mod calls;
 mod frames;
