@@ -89,7 +89,7 @@ pub fn write<F: FnOnce(&mut Vec<u8>)>(out: &mut Vec<u8>, parts: Parts<'_, F>) ->
 /// Appends a whole message as a record of a batch whose header says `shared`.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_message(out: &mut Vec<u8>, message: &Message, shared: Identity<'_>) -> Result<(), Error> {
     let own = Identity { env_version: &message.env_version, pid: message.pid, hostname: &message.hostname };
     write(
