@@ -1,4 +1,5 @@
 //! Processes that die at the worst moment: what was acknowledged is there, once, and the ledger tells the rest.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::{
     collections::BTreeSet,
@@ -168,12 +169,10 @@ fn an_orderly_restart_keeps_the_partial_roll_up() {
     system.sidecar.restart();
     let named = |name: &str| {
         let all = system.wait_for("statmetric", 3);
-        let sum = all
-            .iter()
+        all.iter()
             .filter(|message| message.pointer("/fields/name").and_then(|n| n.as_str()) == Some(name))
             .filter_map(|message| message.pointer("/fields/values/count").and_then(serde_json::Value::as_f64))
-            .sum::<f64>();
-        sum
+            .sum::<f64>()
     };
     wait_until("both sums", || (named("app.clicks"), named("clicks")) == (10.0, 5.0));
     wait_until("the statsd metrics in the books", || system.grater.audit().sent.consumed == 11);

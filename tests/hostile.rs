@@ -1,4 +1,5 @@
 //! Bad input of every kind: a clear message, a counter, and everything else goes on.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::{fs, net::UdpSocket, process::Output, time::Duration};
 

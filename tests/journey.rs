@@ -1,4 +1,5 @@
 //! One message's whole journey: from an application in each language to the grater's file.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::{collections::BTreeMap, net::UdpSocket, path::PathBuf, process::Command, time::Duration};
 

@@ -1,4 +1,5 @@
 //! What the workspace promises about itself: the arrows between crates, the weight of the client, one version number.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

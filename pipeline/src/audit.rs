@@ -260,3 +260,91 @@ impl fmt::Display for Audit {
         write!(f, "LEDGER {} {}", self.verdict.word(), self.sent)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use metlog_core::wire::{batch::Header, record::Identity};
+
+    use super::*;
+
+    const NOW: i64 = 1_000_000;
+
+    fn header(first_sequence: u64, span: u64, attempted: u64) -> Header {
+        let identity = Identity { env_version: "0.8", pid: 7, hostname: "h" };
+        let present = if span > 0 { vec![(0, span)] } else { Vec::new() };
+        let header = Header::new(ProducerId([1; 16]), identity, "app");
+        Header { first_sequence, span, present, attempted, ..header }
+    }
+
+    /// The audit of one origin whose batches arrived `age` seconds ago.
+    fn audit(headers: &[Header], outcomes: &[(&str, u64)], age: i64) -> Audit {
+        let mut ledger = Ledger::default();
+        headers.iter().for_each(|header| ledger.apply(header, None, NOW - age));
+        let mut done = Outcomes::default();
+        outcomes.iter().for_each(|(outcome, count)| done.add(ProducerId([1; 16]), outcome, *count));
+        let audit = Audit::new(&ledger, &done, NOW);
+        assert!(audit.sent.balance(), "{audit}");
+        audit
+    }
+
+    #[test]
+    fn every_message_is_in_exactly_one_figure() {
+        let mut second = header(10, 6, 20);
+        second.present = vec![(0, 2)];
+        second.removed = [("consumed".to_owned(), 3), ("dropped:lag".to_owned(), 1)].into();
+        second.refused = [("full".to_owned(), 3), ("filtered".to_owned(), 1)].into();
+        second.last = true;
+        let audit = audit(&[header(0, 10, 10), second], &[("delivered", 9), ("filtered:no_route", 1)], 0);
+        let expected = Figures {
+            attempted: 20,
+            forwarded: 0,
+            delivered: 9,
+            consumed: 3,
+            filtered: 2,
+            dropped: 4,
+            waiting: 2,
+            unknown: 0,
+        };
+        assert_eq!((audit.sent, audit.verdict), (expected, Verdict::Balanced));
+        let text = audit.to_string();
+        let line = "LEDGER ok attempted=20 delivered=9 consumed=3 filtered=2 dropped=4 waiting=2 unknown=0";
+        assert!(text.ends_with(line), "{text}");
+        assert!(text.contains("dropped:full 3") && text.contains("filtered:client 1"), "{text}");
+    }
+
+    #[test]
+    fn a_gap_is_named_and_breaks_the_balance() {
+        let audit = audit(&[header(0, 5, 5), header(8, 2, 10)], &[("delivered", 7)], 0);
+        assert_eq!((audit.sent.unknown, audit.verdict, audit.verdict.exit_code()), (3, Verdict::Broken, 1));
+        assert!(audit.to_string().contains("missing 5..8"), "{audit}");
+    }
+
+    #[test]
+    fn a_tail_waits_in_a_client_that_lives_and_is_unknown_in_one_that_is_silent() {
+        let headers = [header(0, 5, 9)];
+        let alive = audit(&headers, &[("delivered", 5)], 10);
+        assert_eq!((alive.sent.waiting, alive.sent.unknown, alive.verdict), (4, 0, Verdict::Balanced));
+        let silent = audit(&headers, &[("delivered", 5)], SILENT_SECONDS);
+        assert_eq!((silent.sent.waiting, silent.sent.unknown, silent.verdict.exit_code()), (0, 4, 3));
+        let closed = Header { last: true, ..header(5, 0, 9) };
+        let lost = audit(&[header(0, 5, 5), closed], &[("delivered", 5)], 10);
+        assert_eq!((lost.sent.unknown, lost.verdict), (4, Verdict::Broken), "it said how many there were");
+    }
+
+    #[test]
+    fn a_repeated_batch_counts_once() {
+        let audit = audit(&[header(0, 5, 5), header(0, 5, 5)], &[("delivered", 5)], 0);
+        assert_eq!((audit.sent.attempted, audit.sent.delivered, audit.sent.waiting), (5, 5, 0));
+        assert_eq!(audit.origins.first().map(|origin| origin.repeated), Some(5));
+    }
+
+    #[test]
+    fn what_daemons_made_is_added_up_apart() {
+        let made = Header { role: Role::Daemon, ..header(0, 4, 4) };
+        let audit = audit(&[made], &[("delivered", 4)], SILENT_SECONDS * 2);
+        assert_eq!(
+            (audit.sent, audit.created.delivered, audit.verdict),
+            (Figures::default(), 4, Verdict::Balanced)
+        );
+    }
+}

@@ -214,7 +214,7 @@ impl Intake {
         match checkpoint.save(ordinal, &ledger) {
             Ok(()) => self.shared.spool.release(LEDGER_CONSUMER, ordinal),
             Err(source) => {
-                error!(%source, "ledger not saved; it is rebuilt from the spool at the next start")
+                error!(%source, "ledger not saved; it is rebuilt from the spool at the next start");
             }
         }
     }
@@ -281,5 +281,121 @@ fn load(spool: &Spool, dir: &Path) -> Result<(Checkpoint<Ledger>, Ledger), Spool
                 Err(source) => warn!(ordinal = record.ordinal, %source, "record in the spool is no batch"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metlog_core::wire::{batch::Builder, record::Identity};
+
+    use super::*;
+
+    const IDENTITY: Identity<'_> = Identity { env_version: "0.8", pid: 7, hostname: "h" };
+
+    fn header(producer: u8, first_sequence: u64) -> Header {
+        Header { first_sequence, ..Header::new(ProducerId([producer; 16]), IDENTITY, "app") }
+    }
+
+    /// A batch of `count` messages, each `bytes` long.
+    fn frame(producer: u8, first_sequence: u64, count: u64, bytes: usize) -> Vec<u8> {
+        let text = format!("{{\"type\":\"t\",\"payload\":\"{}\"}}", "x".repeat(bytes));
+        let message = metlog_core::wire::json::from_json(text.as_bytes()).unwrap().message;
+        let mut batch = Builder::new(header(producer, first_sequence));
+        (0..count).for_each(|_| batch.push(&message).unwrap());
+        batch.header_mut().attempted = first_sequence + count;
+        batch.finish()
+    }
+
+    fn open(dir: &Path) -> Intake {
+        Intake::open(dir, SpoolOptions::default()).unwrap()
+    }
+
+    fn place(sequence: u64, previous: u64) -> LinkPlace {
+        LinkPlace { sender: SenderId { id: [1; 16], incarnation: 0 }, sequence, previous }
+    }
+
+    #[test]
+    fn a_link_takes_each_number_once_and_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let intake = open(dir.path());
+        let batch = frame(1, 0, 3, 0);
+        assert_eq!(intake.take_linked(&batch, place(5, 0)).unwrap(), Taken::Appended(1));
+        assert_eq!(intake.take_linked(&batch, place(5, 0)).unwrap(), Taken::Repeat);
+        let gap = intake.take_linked(&batch, place(9, 8)).unwrap_err();
+        assert!(matches!(gap, Refused::Gap { previous: 8, accepted: 5 }), "{gap}");
+        assert_eq!(intake.take_linked(&frame(1, 3, 1, 0), place(9, 5)).unwrap(), Taken::Appended(2));
+        assert_eq!(intake.link_accepted(place(0, 0).sender), 9);
+        intake.spool().close();
+    }
+
+    #[test]
+    fn the_ledger_is_the_same_after_a_restart_with_or_without_its_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut before = None;
+        for round in 0..3_u64 {
+            let intake = open(dir.path());
+            let sender = place(0, 0).sender;
+            let ledger = intake.ledger();
+            if let Some(before) = before.take() {
+                let books = |ledger: &Ledger| {
+                    let figures = |(id, origin): (&ProducerId, &crate::ledger::Origin)| {
+                        (*id, origin.covered.clone(), origin.present, origin.attempted)
+                    };
+                    (ledger.origins().map(figures).collect::<Vec<_>>(), ledger.link_accepted(sender))
+                };
+                assert_eq!(books(&ledger), books(&before), "round {round}");
+            }
+            intake.take(&frame(1, round * 2, 2, 0)).unwrap();
+            intake.take_linked(&frame(2, round, 1, 0), place(round + 1, round)).unwrap();
+            if round == 1 {
+                intake.checkpoint();
+            }
+            before = Some(intake.ledger());
+            intake.spool().close();
+        }
+    }
+
+    #[test]
+    fn what_a_full_spool_sheds_is_on_record_as_soon_as_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let options =
+            SpoolOptions { max_bytes: 64 * 1024, segment_bytes: 16 * 1024, ..SpoolOptions::default() };
+        let intake = Intake::open(dir.path(), options).unwrap();
+        intake.spool().register("reader", 0);
+        let mut next = 0;
+        while intake.take(&frame(1, next, 4, 1_000)).is_ok() {
+            next += 4;
+        }
+        assert!(intake.take(&frame(1, next + 4, 4, 1_000)).is_err());
+        intake.checkpoint();
+        intake.spool().release("reader", intake.spool().appended());
+        intake.take(&frame(1, next + 8, 4, 0)).unwrap();
+        let ledger = intake.ledger();
+        let (_, origin) = ledger.origins().next().unwrap();
+        assert_eq!(origin.removed.get("dropped:spool_full"), Some(&8));
+        assert_eq!(
+            (origin.covered.gaps(), origin.covered.end(), origin.present),
+            (vec![], next + 12, next + 4)
+        );
+        intake.spool().close();
+    }
+
+    #[test]
+    fn an_own_batch_is_taken_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let intake = open(dir.path());
+        let batch = frame(3, 0, 2, 0);
+        assert_eq!(intake.take_own(&batch).unwrap(), Taken::Appended(1));
+        assert_eq!(intake.take_own(&batch).unwrap(), Taken::Repeat);
+        intake.spool().close();
+    }
+
+    #[test]
+    fn what_is_no_batch_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let intake = open(dir.path());
+        assert!(matches!(intake.take(b"nonsense"), Err(Refused::Batch(_))));
+        assert_eq!(intake.spool().appended(), 0);
+        intake.spool().close();
     }
 }

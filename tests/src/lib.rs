@@ -30,7 +30,6 @@ pub fn root() -> &'static Path {
 ///
 /// # Panics
 /// When it does not within [`PATIENCE`]; `what` says what was waited for.
-#[expect(clippy::panic, reason = "fails the test")]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
