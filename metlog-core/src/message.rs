@@ -77,7 +77,9 @@ impl Message {
     pub fn keep_original(&mut self, name: &str, value: Value) {
         let mut kept = match self.fields.get(ORIGINAL_FIELD) {
             Some(Value::Map(kept)) => kept.clone(),
-            _ => Fields::new(),
+            // The application has a field of that name: it is kept as well.
+            Some(theirs) => [(ORIGINAL_FIELD, theirs.clone())].into_iter().collect(),
+            None => Fields::new(),
         };
         kept.insert(name, value);
         self.fields.insert(ORIGINAL_FIELD, kept);
