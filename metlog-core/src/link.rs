@@ -4,18 +4,18 @@
 //! element says what it is.
 //!
 //! ```text
-//! [0, oldest version, newest version, sender id (16 bytes), incarnation, first]   hello    sender -> receiver
-//! [1, version, accepted, credit]                                                  welcome  receiver -> sender
-//! [2, sequence, previous, batch]                                                  batch    sender -> receiver
-//! [3, sequence]                                                                   ack      receiver -> sender
-//! [4, bytes]                                                                      credit   receiver -> sender
-//! [5]                                                                             ping     sender -> receiver
-//! [6]                                                                             pong     receiver -> sender
-//! [7, kind, message]                                                              refusal  receiver -> sender
+//! [0, oldest version, newest version, sender id (16 bytes), incarnation]  hello    sender -> receiver
+//! [1, version, accepted, credit]                                          welcome  receiver -> sender
+//! [2, sequence, previous, batch]                                          batch    sender -> receiver
+//! [3, sequence]                                                           ack      receiver -> sender
+//! [4, bytes]                                                              credit   receiver -> sender
+//! [5]                                                                     ping     sender -> receiver
+//! [6]                                                                     pong     receiver -> sender
+//! [7, kind, message]                                                      refusal  receiver -> sender
 //! ```
-//! `first` is the lowest sequence number the sender still has; `accepted` the highest the receiver has taken from this
-//! sender, safe on its disk. Sequence numbers rise, and a batch names the one before it on this link, so that a gap is
-//! seen though numbers may be left out. An ack covers everything up to its number, and is sent only
+//! `accepted` is the highest sequence number the receiver has taken from this sender, safe on its disk. Sequence numbers
+//! rise, and a batch names the one before it on this link (the first after a welcome: what the welcome said), so that a
+//! gap is seen though numbers may be left out. An ack covers everything up to its number, and is sent only
 //! after the receiver's spool has synced. Credit bounds the bytes that may be unacknowledged; 0 means wait. After a
 //! refusal the receiver ignores the peer until its next hello.
 
@@ -88,8 +88,6 @@ pub enum Frame<'a> {
         versions: (u64, u64),
         /// Who it is.
         sender: SenderId,
-        /// The lowest sequence number it still has.
-        first: u64,
     },
     /// The receiver's answer to hello.
     Welcome {
@@ -148,8 +146,8 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Hello { versions: (oldest, newest), sender, first } => {
-                array(&[&tag::HELLO, oldest, newest, &sender.id.as_slice(), &sender.incarnation, first])
+            Self::Hello { versions: (oldest, newest), sender } => {
+                array(&[&tag::HELLO, oldest, newest, &sender.id.as_slice(), &sender.incarnation])
             }
             Self::Welcome { version, accepted, credit } => array(&[&tag::WELCOME, version, accepted, credit]),
             Self::Batch { sequence, previous, batch } => array(&[&tag::BATCH, sequence, previous, batch]),
@@ -179,7 +177,6 @@ impl<'a> Frame<'a> {
             tag::HELLO => Self::Hello {
                 versions: (reader.u64()?, reader.u64()?),
                 sender: SenderId { id: sender_id(reader.bin()?)?, incarnation: incarnation(reader.u64()?)? },
-                first: reader.u64()?,
             },
             tag::WELCOME => {
                 Self::Welcome { version: reader.u64()?, accepted: reader.u64()?, credit: reader.u64()? }
@@ -241,13 +238,12 @@ pub struct Window {
 
 impl Window {
     /// The receiver has taken everything up to `accepted` and allows `credit` bytes; nothing is in flight any more.
-    /// Gives back the number of the next batch to send, not below `first`, the lowest the store has.
-    pub fn welcome(&mut self, accepted: u64, credit: u64, first: u64) -> u64 {
+    /// The next batch to send is the first one after `accepted` that the store has.
+    pub fn welcome(&mut self, accepted: u64, credit: u64) {
         self.in_flight.clear();
         self.in_flight_bytes = 0;
         self.credit = credit;
-        self.acknowledged = accepted.max(first.saturating_sub(1));
-        self.acknowledged + 1
+        self.acknowledged = accepted;
     }
 
     /// True when another batch may be sent. One always may when nothing is in flight and there is any credit, however
@@ -308,7 +304,7 @@ mod tests {
     fn frames_read_back_as_written() {
         let sender = SenderId { id: [7; 16], incarnation: 3 };
         for frame in [
-            Frame::Hello { versions: (1, 2), sender, first: 9 },
+            Frame::Hello { versions: (1, 2), sender },
             Frame::Welcome { version: 1, accepted: u64::MAX, credit: 0 },
             Frame::Batch { sequence: 3, previous: 1, batch: b"\x00bytes" },
             Frame::Ack { sequence: 5 },
@@ -348,7 +344,7 @@ mod tests {
     fn a_window_closes_at_its_credit_and_opens_with_acks() {
         let mut window = Window::default();
         assert!(!window.is_open(), "no credit before the welcome");
-        assert_eq!(window.welcome(4, 100, 1), 5);
+        window.welcome(4, 100);
         window.sent(5, 60);
         assert!(window.is_open());
         window.sent(6, 60);
@@ -365,10 +361,10 @@ mod tests {
     #[test]
     fn a_welcome_starts_again_where_the_receiver_stands() {
         let mut window = Window::default();
-        window.welcome(0, 100, 1);
+        window.welcome(0, 100);
         window.sent(1, 10);
         window.sent(2, 10);
-        assert_eq!(window.welcome(1, 100, 1), 2, "2 was lost on the way");
-        assert_eq!(window.welcome(0, 100, 8), 8, "a receiver that has forgotten gets what is left");
+        window.welcome(1, 100);
+        assert_eq!((window.acknowledged(), window.is_empty()), (1, true), "2 was lost on the way");
     }
 }
