@@ -1,1 +1,54 @@
-//! x
+//! The module `metlog._metlog`: turns Python values into the core's and calls it. What metlog means is the core's.
+//!
+//! - [`client`]: the class below `metlog.client.MetlogClient`
+//! - [`calls`]: what its methods do
+//! - [`columns`]: the arguments of one call
+//! - [`value`]: any Python value as MessagePack
+//! - [`text`]: the text of a name, a key or a well-known type, without running code of the application
+//! - [`targets`], [`filters`]: where messages go, and which
+//! - [`reports`]: what `stats` and `close` give back
+
+use pyo3::prelude::*;
+
+mod calls;
+mod client;
+mod columns;
+mod filters;
+mod reports;
+mod targets;
+mod text;
+mod value;
+
+pyo3::import_exception!(metlog.exceptions, ConfigError);
+
+/// The compiled part of metlog; applications use the modules above it.
+#[pymodule]
+mod _metlog {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::{
+        client::Client,
+        filters::Filter,
+        reports::{Report, Stats},
+        targets::Target,
+    };
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name Python gives a module's version")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// Sends what every client of this process still holds, within `timeout` seconds, and ends their threads.
+    #[pyfunction]
+    #[pyo3(signature = (timeout = 2.0))]
+    fn close_all(py: Python<'_>, timeout: f64) {
+        let timeout = super::client::seconds(timeout);
+        py.detach(|| metlog_core::client::close_all(timeout));
+    }
+
+    /// The message `msg`, a dict of the envelope's keys, as JSON that any value survives.
+    #[pyfunction]
+    fn to_json(msg: &Bound<'_, PyAny>) -> PyResult<String> {
+        super::columns::to_json(msg)
+    }
+}

@@ -1,0 +1,266 @@
+"""The client: what an application calls."""
+
+import functools
+import os
+import socket
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from types import FunctionType, MethodType
+from typing import Any
+
+from metlog import _metlog
+from metlog._complain import complain, complain_once
+from metlog._timer import _NoOpTimer, _SampledOutTimer, _Timer, sampled
+from metlog.senders.base import Message, NoSendSender, Sender, native_target
+
+__all__ = ["SEVERITY", "MetlogClient"]
+
+MessageFilter = Callable[[Message], object]
+
+
+class SEVERITY:
+    """How bad it is, by name."""
+
+    EMERGENCY = 0
+    ALERT = 1
+    CRITICAL = 2
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFORMATIONAL = 6
+    DEBUG = 7
+
+
+class MetlogClient(_metlog.Client):
+    """Sends messages, counters, gauges, timers and log lines to one sender.
+
+    With a sender and filters that the core runs, a call converts its arguments and returns. With a sender or
+    a filter written in Python, or with `send_message` overridden, each message becomes a dict and is sent
+    within the call. Either way no call raises into the application: what goes nowhere is counted, see `stats`.
+    """
+
+    env_version = "0.8"
+
+    def __init__(
+        self,
+        sender: Sender | None,
+        logger: str = "",
+        severity: int = SEVERITY.INFORMATIONAL,
+        disabled_timers: str | Iterable[str] | None = None,
+        filters: Iterable[MessageFilter] | None = None,
+    ) -> None:
+        super().__init__()
+        self._dynamic_methods: dict[str, MethodType] = {}
+        self._noop_timer = _NoOpTimer()
+        self._config = ""
+        self.setup(sender, logger, severity, disabled_timers, filters)
+
+    def setup(
+        self,
+        sender: Sender | None = None,
+        logger: str = "",
+        severity: int = SEVERITY.INFORMATIONAL,
+        disabled_timers: str | Iterable[str] | None = None,
+        filters: Iterable[MessageFilter] | None = None,
+    ) -> None:
+        """Set up anew; what is not given goes back to its default. Plugins stay.
+
+        The sender before gets what it was given until now, for which this waits two seconds at most.
+        """
+        names = [disabled_timers] if isinstance(disabled_timers, str) else disabled_timers
+        self._disabled_timers = set(names or ())
+        self.logger, self.severity = logger, severity
+        self._sender: Sender = NoSendSender() if sender is None else sender
+        self._filters = _Filters(filters or (), self._filters_changed)
+        self._route()
+
+    @property
+    def sender(self) -> Sender:
+        """Where messages go."""
+        return self._sender
+
+    @sender.setter
+    def sender(self, sender: Sender) -> None:
+        self._sender = sender
+        self._route()
+
+    @property
+    def filters(self) -> list[MessageFilter]:
+        """Which messages go there, each asked in turn."""
+        return self._filters
+
+    @filters.setter
+    def filters(self, filters: Iterable[MessageFilter]) -> None:
+        self._filters = _Filters(filters, self._filters_changed)
+        self._route()
+
+    @property
+    def pid(self) -> int:
+        """This process, also after a fork."""
+        return os.getpid()
+
+    @property
+    def hostname(self) -> str:
+        """This host."""
+        return socket.gethostname()
+
+    @property
+    def is_active(self) -> bool:
+        """True when a sender is configured."""
+        return not isinstance(self._sender, NoSendSender)
+
+    def _filters_changed(self) -> None:
+        self._route()
+
+    def _route(self) -> None:
+        """Let the core do all it can."""
+        native = [given for given in self._filters if isinstance(given, _metlog.Filter)]
+        target = native_target(self._sender)
+        overridden = type(self).send_message is not MetlogClient.send_message
+        observed = getattr(self._sender, "observe", None) is not None
+        if target is None or overridden or observed or len(native) < len(self._filters):
+            self.connect_by_dict(target)
+        else:
+            self.connect(target, native)
+
+    def timer(
+        self,
+        name: str,
+        logger: str | None = None,
+        severity: int | None = None,
+        fields: dict[str, Any] | None = None,
+        rate: float = 1.0,
+    ) -> _Timer | _NoOpTimer:
+        """Measure a ``with`` block or, as a decorator, each call of a function; a share `rate` of them."""
+        if name in self._disabled_timers or "*" in self._disabled_timers:
+            return self._noop_timer
+        timer = _Timer(self, name, {"logger": logger, "severity": severity, "fields": fields, "rate": rate})
+        if sampled(rate):
+            return timer
+        return _SampledOutTimer(timer) if rate > 0 else self._noop_timer
+
+    def exception(self, msg: Any, *args: Any, exc_info: Any = True, **kw: Any) -> None:
+        """Log a text of severity 1 with the traceback of the active exception, if there is one."""
+        if len(args) == 1 and (isinstance(args[0], bool) or _is_exc_info(args[0])):
+            # The originals had `exc_info` here.
+            exc_info, args = args[0], ()
+        self.alert(msg, *args, exc_info=exc_info, **kw)
+
+    def add_method(self, method: Callable[..., Any], override: bool | str = False) -> None:
+        """Bind the function `method` to this client, as `override`, its `metlog_name` or its name.
+
+        Raises `AssertionError` for what is no plain function and `SyntaxError` for a name that is in use,
+        unless `override` is given.
+        """
+        if not isinstance(method, FunctionType):
+            msg = f"{method!r} is no function"
+            raise AssertionError(msg)
+        name = override if isinstance(override, str) else getattr(method, "metlog_name", method.__name__)
+        if not override and hasattr(self, name):
+            msg = f"The name [{name}] is already in use"
+            raise SyntaxError(msg)
+        bound = MethodType(method, self)
+        self._dynamic_methods[name] = bound
+        setattr(self, name, bound)
+
+    def send_message(self, msg: Message) -> None:
+        """Send a message that is a dict already, if the filters let it pass."""
+        for keep in self._filters:
+            try:
+                kept = keep(msg)
+            except Exception as error:  # noqa: BLE001 - whatever a filter raises, the application goes on
+                self.count_refused("filter_error")
+                complain("filter", f"metlog: a filter failed, its message is dropped: {_describe(error)}")
+                return
+            if not kept:
+                self.count_refused("filtered")
+                return
+        if native_target(self._sender) is None:
+            self._send_by_sender(msg)
+        else:
+            observe = getattr(self._sender, "observe", None)
+            if observe is not None:
+                observe(msg)
+            self.hand_over(msg)
+
+    def _send_by_sender(self, msg: Message) -> None:
+        try:
+            self._sender.send_message(msg)
+        except Exception as error:  # noqa: BLE001 - whatever a sender raises, the application goes on
+            self.count_refused("send")
+            if self.is_active:
+                complain("send", f"Error sending message ({_describe(error)}): [{_describe(msg)}]")
+            else:
+                complain_once("metlog: no sender is configured, messages are dropped and counted")
+        else:
+            self.count_sent()
+
+    def _send_by_dict(
+        self,
+        kind: Any,
+        logger: Any,
+        severity: Any,
+        payload: Any,
+        fields: Any,
+    ) -> None:
+        """Make the message that the core would make; the core calls this."""
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        self.send_message(
+            {
+                "type": kind,
+                "timestamp": now.isoformat(timespec="microseconds") + "Z",
+                "logger": self.logger if logger is None else logger,
+                "severity": self.severity if severity is None else severity,
+                "payload": payload,
+                "fields": {} if fields is None else fields.copy() if isinstance(fields, dict) else fields,
+                "env_version": self.env_version,
+                "metlog_pid": self.pid,
+                "metlog_hostname": self.hostname,
+            }
+        )
+
+
+class _Filters(list[MessageFilter]):
+    """A client's filters: changing the list in place changes the client too."""
+
+    def __init__(self, filters: Iterable[MessageFilter], changed: Callable[[], None]) -> None:
+        super().__init__(filters)
+        self._changed = changed
+
+
+def _noticed(name: str) -> Callable[..., Any]:
+    change = getattr(list, name)
+
+    @functools.wraps(change)
+    def method(self: _Filters, *args: Any, **kwargs: Any) -> Any:
+        result = change(self, *args, **kwargs)
+        self._changed()
+        return result
+
+    return method
+
+
+for _name in (
+    "append",
+    "extend",
+    "insert",
+    "remove",
+    "pop",
+    "clear",
+    "__setitem__",
+    "__delitem__",
+    "__iadd__",
+):
+    setattr(_Filters, _name, _noticed(_name))
+
+
+def _is_exc_info(given: object) -> bool:
+    return isinstance(given, tuple) and len(given) == 3 and isinstance(given[1], BaseException | None)
+
+
+def _describe(given: object) -> str:
+    """On one line, whatever its `__repr__` does."""
+    try:
+        return repr(given).replace("\n", "\\n")
+    except Exception:  # noqa: BLE001 - the application's own code
+        return f"<{type(given).__name__}>"

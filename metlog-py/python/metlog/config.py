@@ -1,0 +1,142 @@
+"""Clients from configurations: dicts, and INI texts as `_ini` reads them.
+
+{"sender": {"class": "metlog.senders.zmq.ZmqPushSender", "endpoints": ["tcp://127.0.0.1:5566"]},
+ "logger": "syncstorage",
+ "severity": 6,
+ "disabled_timers": ["db.query"],
+ "filters": [("metlog.filters.severity_max_provider", {"severity": 5})],
+ "plugins": {"procinfo": ("metlog_psutils.psutil_plugin:config_plugin", {})},
+ "global": {}}
+"""
+
+import copy
+import io
+import json
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
+
+from metlog._ini import convert as _convert
+from metlog._ini import dict_from_stream_config, nest_prefixes
+from metlog.client import MetlogClient
+from metlog.exceptions import ConfigError, MissingKeyError
+from metlog.holder import CLIENT_HOLDER
+from metlog.path import resolve_name
+
+__all__ = [
+    "_convert",
+    "client_from_dict_config",
+    "client_from_stream_config",
+    "client_from_text_config",
+    "dict_from_stream_config",
+    "nest_prefixes",
+]
+
+Config = Mapping[str, Any]
+
+
+def client_from_dict_config(
+    config: Config,
+    client: MetlogClient | None = None,
+    clear_global: bool = False,
+) -> MetlogClient:
+    """Make a client, or set up `client` anew, as `config` says; unknown keys are ignored.
+
+    Raises `ConfigError` for what cannot work, naming the key.
+    """
+    nested = nest_prefixes(_copied(config))
+    sender = _sender(nested.get("sender", {}))
+    filters = [
+        _called(f"filters[{place}]", provider, settings)
+        for place, (provider, settings) in enumerate(_pairs("filters", nested.get("filters") or ()))
+    ]
+    arguments = (
+        sender,
+        nested.get("logger", ""),
+        nested.get("severity", 6),
+        nested.get("disabled_timers"),
+        filters,
+    )
+    if client is None:
+        client = MetlogClient(*arguments)
+    else:
+        client.setup(*arguments)
+    _add_plugins(client, nested.get("plugins") or {})
+    if clear_global:
+        CLIENT_HOLDER.global_config.clear()
+    CLIENT_HOLDER.global_config.update(nested.get("global") or {})
+    client._config = json.dumps(nested, default=repr)
+    return client
+
+
+def client_from_stream_config(
+    stream: TextIO,
+    section: str,
+    client: MetlogClient | None = None,
+    clear_global: bool = False,
+) -> MetlogClient:
+    """Make a client from the section `section` of an INI file."""
+    return client_from_dict_config(dict_from_stream_config(stream, section), client, clear_global)
+
+
+def client_from_text_config(
+    text: str,
+    section: str,
+    client: MetlogClient | None = None,
+    clear_global: bool = False,
+) -> MetlogClient:
+    """Make a client from the section `section` of an INI text."""
+    return client_from_stream_config(io.StringIO(textwrap.dedent(text)), section, client, clear_global)
+
+
+def _copied(config: Config) -> dict[str, Any]:
+    try:
+        return copy.deepcopy(dict(config))
+    except Exception:  # noqa: BLE001 - a value of the application that cannot be copied is used as it is
+        return dict(config)
+
+
+def _sender(settings: object) -> Any:
+    if not isinstance(settings, Mapping):
+        msg = f"sender is {settings!r}, expected {{'class': dotted name, ...}}"
+        raise ConfigError(msg)
+    if "class" not in settings:
+        msg = "sender has no 'class', expected a dotted name such as metlog.senders.zmq.ZmqPushSender"
+        raise MissingKeyError(msg)
+    keywords = {name: value for name, value in settings.items() if name not in ("class", "args")}
+    positional = settings.get("args", ())
+    if isinstance(positional, str) or not isinstance(positional, Sequence):
+        positional = (positional,)
+    return _call("sender", resolve_name(settings["class"]), *positional, **keywords)
+
+
+def _called(key: str, provider: str, settings: Config) -> Any:
+    return _call(key, resolve_name(provider), **settings)
+
+
+def _call(key: str, provider: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    try:
+        return provider(*args, **keywords)
+    except TypeError as error:
+        msg = f"{key} cannot be made: {error}"
+        raise ConfigArgumentError(msg) from error
+
+
+class ConfigArgumentError(ConfigError, TypeError):
+    """A sender or a filter does not take the settings it is given."""
+
+
+def _pairs(key: str, given: Sequence[Any]) -> list[tuple[str, Config]]:
+    for place, pair in enumerate(given):
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+            msg = f"{key}[{place}] is {pair!r}, expected (dotted name, settings)"
+            raise ConfigError(msg)
+    return [(provider, settings or {}) for provider, settings in given]
+
+
+def _add_plugins(client: MetlogClient, plugins: Mapping[str, Sequence[Any]]) -> None:
+    for label, pair in plugins.items():
+        ((provider, settings),) = _pairs(f"plugins.{label}", [pair])
+        settings = dict(settings)
+        override = settings.pop("override", False)
+        client.add_method(resolve_name(provider)(settings), override)

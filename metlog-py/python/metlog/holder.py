@@ -1,0 +1,70 @@
+"""The clients of an application, by name, so that its modules need not pass them around."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from metlog.client import MetlogClient
+from metlog.exceptions import ConfigError
+from metlog.senders.base import NoSendSender
+
+__all__ = ["CLIENT_HOLDER", "MetlogClientHolder", "get_client"]
+
+
+class MetlogClientHolder:
+    """Clients by name. The first one is the default until another is named."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, MetlogClient] = {}
+        self._default_clientname: str | None = None
+        self.global_config: dict[str, Any] = {}
+
+    def get_client(self, name: str) -> MetlogClient:
+        """Give back the client `name`; one without a sender is made when there is none."""
+        client = self._clients.get(name)
+        if client is None:
+            client = MetlogClient(NoSendSender(), name)
+            self.set_client(name, client)
+        return client
+
+    def set_client(self, name: str, client: MetlogClient) -> None:
+        """Keep `client` as `name`."""
+        self._clients[name] = client
+        if self._default_clientname is None:
+            self._default_clientname = name
+
+    def delete_client(self, name: str) -> None:
+        """Forget the client `name`, if there is one."""
+        self._clients.pop(name, None)
+        if name == self._default_clientname:
+            self._default_clientname = None
+
+    def set_default_client_name(self, name: str) -> None:
+        """Make the client `name` the default."""
+        self._default_clientname = name
+
+    @property
+    def default_client(self) -> MetlogClient | None:
+        """The default client, if there is one."""
+        name = self._default_clientname
+        return None if name is None else self._clients.get(name)
+
+
+CLIENT_HOLDER = MetlogClientHolder()
+
+
+def get_client(name: str, config_dict: Mapping[str, Any] | None = None) -> MetlogClient:
+    """Give back the client `name` of `CLIENT_HOLDER`, configured by `config_dict` when that is given.
+
+    Raises `ConfigError`, which is a `ValueError`, when the configuration names another logger.
+    """
+    # The configuration needs the holder.
+    from metlog.config import client_from_dict_config
+
+    client = CLIENT_HOLDER.get_client(name)
+    if config_dict is None:
+        return client
+    logger = config_dict.get("logger", name)
+    if logger != name:
+        msg = f"logger is {logger!r}, expected {name!r}, the name of the client"
+        raise ConfigError(msg)
+    return client_from_dict_config({**config_dict, "logger": name}, client)

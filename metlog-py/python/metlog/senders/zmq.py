@@ -1,0 +1,44 @@
+"""Messages over ZeroMQ: batches to the sidecar, or single messages to receivers of the original family."""
+
+import sys
+from collections.abc import Sequence
+
+from metlog._metlog import Target
+from metlog.senders.base import Message, NativeSender, dumps
+
+
+def _endpoints(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+class ZmqPushSender(NativeSender):
+    """Sends batches to the sidecar, or to several in turn; without `endpoints` to that of this host."""
+
+    def __init__(self, endpoints: str | Sequence[str] | None = None) -> None:
+        self.endpoints = [Target.default_endpoint()] if endpoints is None else _endpoints(endpoints)
+        super().__init__(Target.push(self.endpoints))
+
+
+class ZmqPubSender(NativeSender):
+    """Publishes single messages to receivers that subscribe; what nobody hears is lost.
+
+    `pool_size`, `queue_length` and `livecheck` are accepted and not used: one socket of the core does it all.
+    `debug_stderr` also writes each message to standard error, as JSON on a line.
+    """
+
+    def __init__(
+        self,
+        bindstrs: str | Sequence[str],
+        pool_size: int = 10,
+        queue_length: int = 1000,
+        livecheck: int = 10,
+        debug_stderr: bool = False,
+    ) -> None:
+        super().__init__(Target.publish(_endpoints(bindstrs)))
+        self.pool_size, self.queue_length, self.livecheck = pool_size, queue_length, livecheck
+        self.debug_stderr = debug_stderr
+        self.observe = _write_to_stderr if debug_stderr else None
+
+
+def _write_to_stderr(msg: Message) -> None:
+    sys.stderr.write(dumps(msg) + "\n")

@@ -1,0 +1,246 @@
+//! What the methods of a client do: convert, deliver, and let nothing through to the application.
+//!
+//! A client whose sender or filters are Python's takes the other path: the message becomes a dict, and
+//! `send_message` of the class above does the rest on the calling thread. What cannot be converted is refused and
+//! counted, and panics stop here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use metlog_core::{
+    Client as Core, Severity,
+    client::Count,
+    sample::Rate,
+    stats::{Reason, complain},
+};
+use pyo3::{
+    exceptions::PyException,
+    prelude::*,
+    types::{PyDict, PyFloat, PyInt, PyMapping, PyString, PyTuple},
+};
+
+use crate::{
+    client::Client,
+    columns::{Arguments, Columns},
+    text,
+};
+
+/// Why a call sent nothing.
+pub(crate) enum Trouble {
+    Refused(Reason),
+    Raised(PyErr),
+}
+
+impl From<Reason> for Trouble {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+impl From<PyErr> for Trouble {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+/// Runs one call. Only what is meant to end the program (`KeyboardInterrupt`, `SystemExit`) gets through.
+pub(crate) fn shielded(
+    py: Python<'_>,
+    core: &Core,
+    call: impl FnOnce() -> Result<(), Trouble>,
+) -> PyResult<()> {
+    let trouble = match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(trouble)) => trouble,
+        Err(_) => Trouble::Refused(Reason::Encode),
+    };
+    match trouble {
+        Trouble::Raised(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
+        Trouble::Refused(Reason::TooBig) => {
+            core.refuse(Reason::TooBig);
+            complain("too_big", "a message over 1 MiB was refused");
+        }
+        Trouble::Refused(_) | Trouble::Raised(_) => {
+            core.refuse(Reason::Encode);
+            complain("encode", "a message that cannot be converted was refused");
+        }
+    }
+    Ok(())
+}
+
+/// Sends a message of the type `kind`.
+pub(crate) fn send(
+    slf: &Bound<'_, Client>,
+    kind: &Bound<'_, PyAny>,
+    arguments: &Arguments<'_, '_>,
+) -> PyResult<()> {
+    let state = slf.get().state();
+    shielded(slf.py(), &state.core, || {
+        if state.by_dict {
+            return Ok(send_by_dict(slf, kind, arguments, arguments.payload, arguments.fields)?);
+        }
+        let columns = Columns::read(arguments)?;
+        columns.deliver(&state.defaults(), |options| state.core.metlog(&text::of_name(kind), options));
+        Ok(())
+    })
+}
+
+fn send_by_dict<'py>(
+    slf: &Bound<'py, Client>,
+    kind: &Bound<'py, PyAny>,
+    arguments: &Arguments<'_, 'py>,
+    payload: Option<&Bound<'py, PyAny>>,
+    fields: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let empty = PyString::new(slf.py(), "").into_any();
+    let payload = payload.unwrap_or(&empty);
+    let method = pyo3::intern!(slf.py(), "_send_by_dict");
+    slf.call_method1(method, (kind, arguments.logger, arguments.severity, payload, fields)).map(drop)
+}
+
+/// Which of the core's metrics a call sends.
+#[derive(Clone, Copy)]
+pub(crate) enum Metric {
+    Counter,
+    Gauge,
+    Timer,
+}
+
+/// What a metric says beside the columns; one when there is no `value`.
+pub(crate) struct Sample<'a, 'py> {
+    pub(crate) name: &'a Bound<'py, PyAny>,
+    pub(crate) value: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) rate: Option<&'a Bound<'py, PyAny>>,
+}
+
+/// Sends a counter, a gauge or a timer.
+pub(crate) fn metric(
+    slf: &Bound<'_, Client>,
+    metric: Metric,
+    sample: &Sample<'_, '_>,
+    arguments: &Arguments<'_, '_>,
+) -> PyResult<()> {
+    let state = slf.get().state();
+    shielded(slf.py(), &state.core, || {
+        let value = sample.value.map_or(Some(Count::Int(1)), number).ok_or(Reason::Encode)?;
+        let rate = sample.rate.and_then(number).map_or(Rate::ALL, |rate| Rate::new(float(rate)));
+        if state.by_dict {
+            return Ok(metric_by_dict(slf, metric, sample.name, (value, rate), arguments)?);
+        }
+        let columns = Columns::read(arguments)?;
+        let name = text::of_name(sample.name);
+        columns.deliver(&state.defaults(), |options| match metric {
+            Metric::Counter => state.core.incr_with(&name, value, rate, options),
+            Metric::Gauge => state.core.gauge_with(&name, value, rate, options),
+            Metric::Timer => state.core.timer_send_with(&name, millis(value), rate, options),
+        });
+        Ok(())
+    })
+}
+
+fn metric_by_dict(
+    slf: &Bound<'_, Client>,
+    metric: Metric,
+    name: &Bound<'_, PyAny>,
+    (value, rate): (Count, Rate),
+    arguments: &Arguments<'_, '_>,
+) -> PyResult<()> {
+    let (kind, payload, sampled) = match metric {
+        Metric::Counter => ("counter", value.to_string(), rate.sample()),
+        Metric::Gauge => ("gauge", value.to_string(), rate.sample()),
+        Metric::Timer => ("timer", millis(value).to_string(), true),
+    };
+    if !sampled {
+        return Ok(());
+    }
+    let fields = match arguments.fields.map(|fields| fields.cast::<PyDict>()) {
+        Some(Ok(given)) => given.copy()?,
+        _ => PyDict::new(slf.py()),
+    };
+    fields.set_item("name", name)?;
+    fields.set_item("rate", rate.get())?;
+    let (kind, payload) = (PyString::new(slf.py(), kind), PyString::new(slf.py(), &payload));
+    send_by_dict(slf, kind.as_any(), arguments, Some(payload.as_any()), Some(fields.as_any()))
+}
+
+/// The number `value` is, or the text of which is one (`Decimal`, a text from a configuration).
+fn number(value: &Bound<'_, PyAny>) -> Option<Count> {
+    if let Ok(int) = value.cast::<PyInt>() {
+        return int.extract().map(Count::Int).or_else(|_| int.extract().map(Count::Float)).ok();
+    }
+    if let Ok(float) = value.cast::<PyFloat>() {
+        return Some(Count::Float(float.value()));
+    }
+    let text = text::of_name(value);
+    text.parse().map(Count::Int).or_else(|_| text.parse().map(Count::Float)).ok()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate or a time beyond 2^53 needs no last digit")]
+fn float(count: Count) -> f64 {
+    match count {
+        Count::Int(count) => count as f64,
+        Count::Float(count) => count,
+    }
+}
+
+/// Whole milliseconds, as timers have them on the wire.
+#[expect(clippy::cast_possible_truncation, reason = "saturates, and what is no number becomes 0")]
+fn millis(count: Count) -> i64 {
+    match count {
+        Count::Int(count) => count,
+        Count::Float(count) => count.round() as i64,
+    }
+}
+
+/// Sends a text of the type `oldstyle`.
+pub(crate) fn log(
+    slf: &Bound<'_, Client>,
+    severity: Severity,
+    msg: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+    keywords: Option<&Bound<'_, PyDict>>,
+) -> PyResult<()> {
+    let py = slf.py();
+    let state = slf.get().state();
+    shielded(py, &state.core, || {
+        let mut payload = format(msg, args)?;
+        if let Some(exc_info) = keywords.map(|given| given.get_item("exc_info")).transpose()?.flatten()
+            && exc_info.is_truthy()?
+        {
+            payload = with_traceback(&payload, &exc_info)?;
+        }
+        let severity = severity.as_u8().into_pyobject(py).map_err(PyErr::from)?.into_any();
+        let arguments =
+            Arguments { severity: Some(&severity), payload: Some(&payload), ..Arguments::default() };
+        let kind = PyString::intern(py, "oldstyle").into_any();
+        if state.by_dict {
+            return Ok(send_by_dict(slf, &kind, &arguments, Some(&payload), None)?);
+        }
+        let columns = Columns::read(&arguments)?;
+        columns.deliver(&state.defaults(), |options| state.core.metlog("oldstyle", options));
+        Ok(())
+    })
+}
+
+/// `msg % args`, or `msg` as it is without any; a single mapping is what `%(name)s` looks in.
+fn format<'py>(msg: &Bound<'py, PyAny>, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+    if args.is_empty() {
+        return Ok(msg.clone());
+    }
+    match args.get_item(0)? {
+        only if args.len() == 1
+            && only.cast::<PyMapping>().is_ok_and(|map| map.len().is_ok_and(|n| n > 0)) =>
+        {
+            msg.rem(only)
+        }
+        _ => msg.rem(args),
+    }
+}
+
+/// The text with the traceback of `exc_info` below it; as it was when there is no exception.
+fn with_traceback<'py>(
+    payload: &Bound<'py, PyAny>,
+    exc_info: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let module = payload.py().import("metlog._traceback")?;
+    module.call_method1("append", (payload, exc_info))
+}

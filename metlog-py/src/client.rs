@@ -1,0 +1,400 @@
+//! The class below `metlog.client.MetlogClient`: its state and its methods. [`calls`] does what they ask.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use metlog_core::{Severity, config::EXIT_TIMEOUT, stats::Reason};
+use pyo3::{
+    exceptions::PyValueError,
+    prelude::*,
+    types::{PyDict, PyInt, PyString, PyTuple},
+};
+
+use crate::{
+    calls::{self, Metric, Sample, log, metric},
+    columns::{self, Arguments, Defaults},
+    filters::Filter,
+    reports::{Report, Stats},
+    targets::Target,
+    text,
+};
+
+type Object<'py> = Bound<'py, PyAny>;
+type Positional<'a, 'py> = &'a Bound<'py, PyTuple>;
+type Keywords<'a, 'py> = &'a Bound<'py, PyDict>;
+
+/// The client without what only Python can do: timers, plugins, senders and filters written in Python.
+#[pyclass(subclass, frozen, module = "metlog._metlog")]
+pub(crate) struct Client {
+    state: ArcSwap<State>,
+    /// Messages that a Python sender has taken.
+    sent_by_dict: AtomicU64,
+}
+
+/// What setting up changes, as one.
+pub(crate) struct State {
+    pub(crate) core: metlog_core::Client,
+    /// True: messages become dicts for `send_message`.
+    pub(crate) by_dict: bool,
+    logger: Py<PyAny>,
+    logger_text: String,
+    severity: Py<PyAny>,
+    level: Option<Severity>,
+}
+
+impl State {
+    pub(crate) fn defaults(&self) -> Defaults<'_> {
+        Defaults { logger: &self.logger_text, severity: self.level.unwrap_or_default() }
+    }
+}
+
+/// A `payload` argument: the empty text unless it is given; `None` is a payload too.
+#[derive(Default)]
+struct Payload<'py>(Option<Object<'py>>);
+
+impl<'py> FromPyObject<'_, 'py> for Payload<'py> {
+    type Error = Infallible;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Self(Some(given.to_owned())))
+    }
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(py: Python<'_>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        let state = State {
+            core: metlog_core::Client::builder().build(),
+            by_dict: true,
+            logger: PyString::new(py, "").into_any().unbind(),
+            logger_text: String::new(),
+            severity: PyInt::new(py, Severity::default().as_u8()).into_any().unbind(),
+            level: Some(Severity::default()),
+        };
+        Self { state: ArcSwap::from_pointee(state), sent_by_dict: AtomicU64::new(0) }
+    }
+
+    /// Has the core send to `target` what passes `filters`. Waits until the target before has what it was given, two
+    /// seconds at most.
+    #[pyo3(signature = (target, filters = Vec::new()), text_signature = "($self, target, filters=())")]
+    fn connect(&self, py: Python<'_>, target: &Target, filters: Vec<Bound<'_, Filter>>) {
+        let mut core = self.builder().sender(target.shared());
+        for filter in filters {
+            core = core.filter(filter.get().shared());
+        }
+        self.reconnect(py, core.build(), false);
+    }
+
+    /// Has messages given to `_send_by_dict`, which may `hand_over` them to `target`. Waits as `connect` does.
+    #[pyo3(signature = (target = None))]
+    fn connect_by_dict(&self, py: Python<'_>, target: Option<&Target>) {
+        let core = match target {
+            Some(target) => self.builder().sender(target.shared()),
+            None => self.builder(),
+        };
+        self.reconnect(py, core.build(), true);
+    }
+
+    /// The default logger of every message.
+    #[getter]
+    fn logger(&self, py: Python<'_>) -> Py<PyAny> {
+        self.state.load().logger.clone_ref(py)
+    }
+
+    #[setter]
+    fn set_logger(&self, py: Python<'_>, logger: &Object<'_>) {
+        let before = self.state.load();
+        self.replace(State {
+            logger: logger.clone().unbind(),
+            logger_text: text::of_name(logger).into_owned(),
+            severity: before.severity.clone_ref(py),
+            core: before.core.clone(),
+            ..**before
+        });
+    }
+
+    /// The default severity of every message.
+    #[getter]
+    fn severity(&self, py: Python<'_>) -> Py<PyAny> {
+        self.state.load().severity.clone_ref(py)
+    }
+
+    #[setter]
+    fn set_severity(&self, py: Python<'_>, severity: &Object<'_>) {
+        let before = self.state.load();
+        self.replace(State {
+            severity: severity.clone().unbind(),
+            level: columns::severity(severity),
+            logger: before.logger.clone_ref(py),
+            logger_text: before.logger_text.clone(),
+            core: before.core.clone(),
+            ..**before
+        });
+    }
+
+    /// Sends a message of any type. Never waits, never fails: what is refused is counted.
+    #[pyo3(signature = (r#type, logger = None, severity = None, payload = Payload::default(), fields = None),
+           text_signature = "($self, type, logger=None, severity=None, payload='', fields=None)")]
+    #[expect(clippy::too_many_arguments, reason = "the signature of the original")]
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 gives arguments by value")]
+    fn metlog(
+        slf: &Bound<'_, Self>,
+        r#type: &Object<'_>,
+        logger: Option<&Object<'_>>,
+        severity: Option<&Object<'_>>,
+        payload: Payload<'_>,
+        fields: Option<&Object<'_>>,
+    ) -> PyResult<()> {
+        calls::send(slf, r#type, &Arguments { logger, severity, payload: payload.0.as_ref(), fields })
+    }
+
+    /// Counts `count`, sending a share `rate` of the calls.
+    #[pyo3(signature = (name, count = None, logger = None, severity = None, fields = None, rate = None),
+           text_signature = "($self, name, count=1, logger=None, severity=None, fields=None, rate=1.0)")]
+    #[expect(clippy::too_many_arguments, reason = "the signature of the original")]
+    fn incr(
+        slf: &Bound<'_, Self>,
+        name: &Object<'_>,
+        count: Option<&Object<'_>>,
+        logger: Option<&Object<'_>>,
+        severity: Option<&Object<'_>>,
+        fields: Option<&Object<'_>>,
+        rate: Option<&Object<'_>>,
+    ) -> PyResult<()> {
+        metric(
+            slf,
+            Metric::Counter,
+            &Sample { name, value: count, rate },
+            &Arguments { logger, severity, fields, payload: None },
+        )
+    }
+
+    /// Sets a gauge, sending a share `rate` of the calls.
+    #[pyo3(signature = (name, value, logger = None, severity = None, fields = None, rate = None),
+           text_signature = "($self, name, value, logger=None, severity=None, fields=None, rate=1.0)")]
+    #[expect(clippy::too_many_arguments, reason = "the signature of incr")]
+    fn gauge(
+        slf: &Bound<'_, Self>,
+        name: &Object<'_>,
+        value: &Object<'_>,
+        logger: Option<&Object<'_>>,
+        severity: Option<&Object<'_>>,
+        fields: Option<&Object<'_>>,
+        rate: Option<&Object<'_>>,
+    ) -> PyResult<()> {
+        metric(
+            slf,
+            Metric::Gauge,
+            &Sample { name, value: Some(value), rate },
+            &Arguments { logger, severity, fields, payload: None },
+        )
+    }
+
+    /// Sends a time in milliseconds. The rate says how it was sampled; this call always sends.
+    #[pyo3(signature = (name, elapsed, logger = None, severity = None, fields = None, rate = None),
+           text_signature = "($self, name, elapsed, logger=None, severity=None, fields=None, rate=1.0)")]
+    #[expect(clippy::too_many_arguments, reason = "the signature of the original")]
+    fn timer_send(
+        slf: &Bound<'_, Self>,
+        name: &Object<'_>,
+        elapsed: &Object<'_>,
+        logger: Option<&Object<'_>>,
+        severity: Option<&Object<'_>>,
+        fields: Option<&Object<'_>>,
+        rate: Option<&Object<'_>>,
+    ) -> PyResult<()> {
+        metric(
+            slf,
+            Metric::Timer,
+            &Sample { name, value: Some(elapsed), rate },
+            &Arguments { logger, severity, fields, payload: None },
+        )
+    }
+
+    /// Logs a text of severity 7.
+    #[pyo3(signature = (msg, *args, **kw))]
+    fn debug(
+        slf: &Bound<'_, Self>,
+        msg: &Object<'_>,
+        args: Positional<'_, '_>,
+        kw: Option<Keywords<'_, '_>>,
+    ) -> PyResult<()> {
+        log(slf, Severity::DEBUG, msg, args, kw)
+    }
+
+    /// Logs a text of severity 6.
+    #[pyo3(signature = (msg, *args, **kw))]
+    fn info(
+        slf: &Bound<'_, Self>,
+        msg: &Object<'_>,
+        args: Positional<'_, '_>,
+        kw: Option<Keywords<'_, '_>>,
+    ) -> PyResult<()> {
+        log(slf, Severity::INFORMATIONAL, msg, args, kw)
+    }
+
+    /// Logs a text of severity 5.
+    #[pyo3(signature = (msg, *args, **kw))]
+    fn notice(
+        slf: &Bound<'_, Self>,
+        msg: &Object<'_>,
+        args: Positional<'_, '_>,
+        kw: Option<Keywords<'_, '_>>,
+    ) -> PyResult<()> {
+        log(slf, Severity::NOTICE, msg, args, kw)
+    }
+
+    /// Logs a text of severity 4.
+    #[pyo3(signature = (msg, *args, **kw))]
+    fn warn(
+        slf: &Bound<'_, Self>,
+        msg: &Object<'_>,
+        args: Positional<'_, '_>,
+        kw: Option<Keywords<'_, '_>>,
+    ) -> PyResult<()> {
+        log(slf, Severity::WARNING, msg, args, kw)
+    }
+
+    /// Logs a text of severity 4.
+    #[pyo3(signature = (msg, *args, **kw))]
+    fn warning(
+        slf: &Bound<'_, Self>,
+        msg: &Object<'_>,
+        args: Positional<'_, '_>,
+        kw: Option<Keywords<'_, '_>>,
+    ) -> PyResult<()> {
+        log(slf, Severity::WARNING, msg, args, kw)
+    }
+
+    /// Logs a text of severity 3.
+    #[pyo3(signature = (msg, *args, **kw))]
+    fn error(
+        slf: &Bound<'_, Self>,
+        msg: &Object<'_>,
+        args: Positional<'_, '_>,
+        kw: Option<Keywords<'_, '_>>,
+    ) -> PyResult<()> {
+        log(slf, Severity::ERROR, msg, args, kw)
+    }
+
+    /// Logs a text of severity 2.
+    #[pyo3(signature = (msg, *args, **kw))]
+    fn critical(
+        slf: &Bound<'_, Self>,
+        msg: &Object<'_>,
+        args: Positional<'_, '_>,
+        kw: Option<Keywords<'_, '_>>,
+    ) -> PyResult<()> {
+        log(slf, Severity::CRITICAL, msg, args, kw)
+    }
+
+    /// Logs a text of severity 1.
+    #[pyo3(signature = (msg, *args, **kw))]
+    fn alert(
+        slf: &Bound<'_, Self>,
+        msg: &Object<'_>,
+        args: Positional<'_, '_>,
+        kw: Option<Keywords<'_, '_>>,
+    ) -> PyResult<()> {
+        log(slf, Severity::ALERT, msg, args, kw)
+    }
+
+    /// Logs a text of severity 0.
+    #[pyo3(signature = (msg, *args, **kw))]
+    fn emergency(
+        slf: &Bound<'_, Self>,
+        msg: &Object<'_>,
+        args: Positional<'_, '_>,
+        kw: Option<Keywords<'_, '_>>,
+    ) -> PyResult<()> {
+        log(slf, Severity::EMERGENCY, msg, args, kw)
+    }
+
+    /// Gives the message `msg`, a dict of the envelope's keys, to the target `target` was connected with.
+    fn hand_over(slf: &Bound<'_, Self>, msg: &Object<'_>) -> PyResult<()> {
+        let state = slf.get().state();
+        calls::shielded(slf.py(), &state.core, || {
+            columns::send_message(&state.core, msg)??;
+            Ok(())
+        })
+    }
+
+    /// Counts a message that a Python sender has taken.
+    fn count_sent(&self) {
+        self.sent_by_dict.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a message that went nowhere; `reason` is a key of `stats().refused`.
+    fn count_refused(&self, reason: &str) -> PyResult<()> {
+        let known = Reason::ALL.into_iter().find(|known| known.as_str() == reason);
+        let known = known.ok_or_else(|| {
+            PyValueError::new_err(format!("reason is {reason:?}, expected one of the core's"))
+        })?;
+        self.state.load().core.refuse(known);
+        Ok(())
+    }
+
+    /// The books at this moment.
+    fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
+        let books = self.state.load().core.stats();
+        Stats::new(py, &books, self.sent_by_dict.load(Ordering::Relaxed))
+    }
+
+    /// Waits until what was sent before this call has left, at most `timeout` seconds; true when it has.
+    #[pyo3(signature = (timeout = 2.0))]
+    fn flush(&self, py: Python<'_>, timeout: f64) -> bool {
+        let state = self.state();
+        py.detach(|| state.core.flush(seconds(timeout)))
+    }
+
+    /// Sends what is left, at most `timeout` seconds long. Later calls are refused and counted.
+    #[pyo3(signature = (timeout = 2.0))]
+    fn close(&self, py: Python<'_>, timeout: f64) -> Report {
+        let state = self.state();
+        let report = py.detach(|| state.core.close(seconds(timeout)));
+        Report::new(report, self.sent_by_dict.load(Ordering::Relaxed))
+    }
+}
+
+impl Client {
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.state.load_full()
+    }
+
+    fn builder(&self) -> metlog_core::ClientBuilder {
+        metlog_core::Client::builder().logger(self.state().logger_text.clone())
+    }
+
+    fn reconnect(&self, py: Python<'_>, core: metlog_core::Client, by_dict: bool) {
+        let before = self.state();
+        self.replace(State {
+            core,
+            by_dict,
+            logger: before.logger.clone_ref(py),
+            logger_text: before.logger_text.clone(),
+            severity: before.severity.clone_ref(py),
+            level: before.level,
+        });
+        py.detach(|| before.core.close(EXIT_TIMEOUT));
+    }
+
+    fn replace(&self, state: State) {
+        self.state.store(Arc::new(state));
+    }
+}
+
+/// A timeout as Python gives it; what is no time at all is none.
+pub(crate) fn seconds(timeout: f64) -> Duration {
+    /// Beyond this nobody waits, and adding it to an instant cannot overflow.
+    const LONGEST: f64 = 1e9;
+    Duration::try_from_secs_f64(timeout.min(LONGEST)).unwrap_or_default()
+}

@@ -1,0 +1,149 @@
+//! Any Python value as MessagePack, without running code of the application and without an end that is not bounded.
+//!
+//! | Python | message |
+//! |---|---|
+//! | `None`, bool, str, list, tuple, dict and their subclasses | the same; lone surrogates become U+FFFD |
+//! | int | the same within -2^63 to 2^64-1, beyond that the nearest float, beyond that `<int>` |
+//! | float | the same; NaN and infinities `null` |
+//! | bytes, bytearray | bytes |
+//! | set, frozenset | list |
+//! | datetime, date, time, timedelta, Decimal, Fraction, UUID, IP addresses, paths | their text |
+//! | anything else | `<TypeName>` |
+//!
+//! What is nested deeper than [`MAX_DEPTH`], a cycle for one, ends in `...`.
+
+use metlog_core::{
+    stats::Reason,
+    value::{Encode, Value},
+    wire::MAX_MESSAGE_BYTES,
+};
+use pyo3::{
+    prelude::*,
+    types::{
+        PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
+    },
+};
+
+use crate::text;
+
+/// Half of what the wire's readers follow, so that a message fits whatever it is wrapped in.
+const MAX_DEPTH: u32 = 64;
+
+/// Appends `value` to `out`.
+///
+/// # Errors
+/// `TooBig` when `out` grows beyond what any reader takes, `Encode` when Python has no memory.
+pub(crate) fn encode(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Result<(), Reason> {
+    encode_within(value, out, MAX_DEPTH)
+}
+
+/// Appends the names and values of `fields`; gives back how many there are.
+///
+/// # Errors
+/// As [`encode`].
+pub(crate) fn encode_pairs(fields: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> Result<u32, Reason> {
+    encode_pairs_within(&snapshot(fields), out, MAX_DEPTH)
+}
+
+fn encode_within(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, depth: u32) -> Result<(), Reason> {
+    // At each value, so that it bounds the time a list that holds itself twice takes, as well as the memory.
+    room(0, out)?;
+    if let Ok(text) = value.cast::<PyString>() {
+        return append_text(&text::of_str(text), out);
+    }
+    // Before int, of which bool is a subclass.
+    if let Ok(truth) = value.cast::<PyBool>() {
+        truth.is_true().encode(out);
+    } else if let Ok(int) = value.cast::<PyInt>() {
+        encode_int(int, out);
+    } else if let Ok(float) = value.cast::<PyFloat>() {
+        float.value().encode(out);
+    } else if value.is_none() {
+        Value::Null.encode(out);
+    } else {
+        return encode_container(value, out, depth);
+    }
+    Ok(())
+}
+
+fn encode_container(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, depth: u32) -> Result<(), Reason> {
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return append_bytes(bytes.as_bytes(), out);
+    }
+    if let Ok(bytes) = value.cast::<PyByteArray>() {
+        return append_bytes(&bytes.to_vec(), out);
+    }
+    let Some(inner) = depth.checked_sub(1) else { return append_text("...", out) };
+    if let Ok(fields) = value.cast::<PyDict>() {
+        let pairs = snapshot(fields);
+        let _infallible = rmp::encode::write_map_len(out, count(pairs.len()));
+        return encode_pairs_within(&pairs, out, inner).map(drop);
+    }
+    if let Some(items) = items(value)? {
+        let _infallible = rmp::encode::write_array_len(out, count(items.len()));
+        return items.iter().try_for_each(|item| encode_within(&item, out, inner));
+    }
+    append_text(&text::known(value).unwrap_or_else(|| text::of_type(value)), out)
+}
+
+/// The items of a list, a tuple or a set, copied: a finalizer that runs meanwhile may change the original.
+fn items<'py>(value: &Bound<'py, PyAny>) -> Result<Option<Bound<'py, PyTuple>>, Reason> {
+    let copied = if let Ok(tuple) = value.cast::<PyTuple>() {
+        return Ok(Some(tuple.clone()));
+    } else if let Ok(list) = value.cast::<PyList>() {
+        Ok(list.to_tuple())
+    } else if value.is_exact_instance_of::<PySet>() || value.is_exact_instance_of::<PyFrozenSet>() {
+        value.try_iter().and_then(|items| PyTuple::new(value.py(), items.collect::<PyResult<Vec<_>>>()?))
+    } else {
+        return Ok(None);
+    };
+    copied.map(Some).map_err(|_| Reason::Encode)
+}
+
+type Pairs<'py> = Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>;
+
+/// The entries of a dict, copied before anything is done that could run a finalizer that changes it.
+fn snapshot<'py>(fields: &Bound<'py, PyDict>) -> Pairs<'py> {
+    fields.iter().collect()
+}
+
+fn encode_pairs_within(pairs: &Pairs<'_>, out: &mut Vec<u8>, depth: u32) -> Result<u32, Reason> {
+    for (name, value) in pairs {
+        append_text(&text::of_name(name), out)?;
+        encode_within(value, out, depth)?;
+    }
+    Ok(count(pairs.len()))
+}
+
+fn encode_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) {
+    if let Ok(signed) = int.extract::<i64>() {
+        signed.encode(out);
+    } else if let Ok(unsigned) = int.extract::<u64>() {
+        unsigned.encode(out);
+    } else if let Ok(float) = int.extract::<f64>() {
+        float.encode(out);
+    } else {
+        text::of_type(int).encode(out);
+    }
+}
+
+fn append_text(text: &str, out: &mut Vec<u8>) -> Result<(), Reason> {
+    room(text.len(), out)?;
+    text.encode(out);
+    Ok(())
+}
+
+fn append_bytes(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+    room(bytes.len(), out)?;
+    bytes.encode(out);
+    Ok(())
+}
+
+fn room(more: usize, out: &[u8]) -> Result<(), Reason> {
+    if out.len().saturating_add(more) > MAX_MESSAGE_BYTES { Err(Reason::TooBig) } else { Ok(()) }
+}
+
+/// Python's containers hold fewer than 2^32 items within [`MAX_MESSAGE_BYTES`]; more are refused as too big.
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,196 @@
+"""Clients from dicts and INI texts; errors name the key."""
+
+import pytest
+
+from metlog.config import (
+    _convert,
+    client_from_dict_config,
+    client_from_text_config,
+    nest_prefixes,
+)
+from metlog.exceptions import EnvironmentNotFoundError, MetlogError
+from metlog.holder import CLIENT_HOLDER, get_client
+from metlog.senders import DebugCaptureSender, UdpSender
+
+CAPTURE = {"class": "metlog.senders.DebugCaptureSender"}
+
+
+def plugin(config):
+    def shout(self, text):
+        self.metlog("shout", payload=text, fields=dict(config))
+
+    return shout
+
+
+def test_a_dict_sets_up_everything():
+    config = {
+        "logger": "app",
+        "severity": 4,
+        "disabled_timers": ["t"],
+        "filters": [("metlog.filters.type_whitelist_provider", {"types": "shout"})],
+        "plugins": {"label": (f"{__name__}:plugin", {"a": 1})},
+        "sender": {"class": "metlog.senders.DebugCaptureSender", "mark": 7},
+        "global": {"disabled_decorators": ["timeit"]},
+        "unknown": object,
+    }
+    client = client_from_dict_config(config)
+    client.shout("x")
+    client.metlog("other")
+    assert (client.logger, client.severity, client._disabled_timers) == ("app", 4, {"t"})
+    assert (client.sender.mark, len(client.sender.msgs)) == (7, 1)
+    assert CLIENT_HOLDER.global_config == {"disabled_decorators": ["timeit"]}
+    assert config["sender"] == {"class": "metlog.senders.DebugCaptureSender", "mark": 7}
+
+
+def test_a_client_is_set_up_anew_in_place():
+    client = client_from_dict_config({"sender": CAPTURE, "global_a": 1})
+    again = client_from_dict_config(
+        {"sender_class": "metlog.senders.UdpSender", "sender_host": "localhost", "sender_port": 5565},
+        client,
+        clear_global=True,
+    )
+    assert again is client
+    assert isinstance(client.sender, UdpSender)
+    assert CLIENT_HOLDER.global_config == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "kind", "names"),
+    [
+        ({}, KeyError, "class"),
+        ({"sender": {"host": "x"}}, KeyError, "'class'"),
+        ({"sender": 7}, ValueError, "sender is 7"),
+        ({"sender": {"class": "metlog.senders.NoneSuch"}}, ImportError, "metlog.senders.NoneSuch"),
+        ({"sender": {"class": "nonesuch.Sender"}}, ImportError, "nonesuch.Sender"),
+        ({"sender": {"class": 7}}, ImportError, "7"),
+        ({"sender": {"class": "metlog.senders.UdpSender"}}, TypeError, "sender cannot be made.*host"),
+        (
+            {"sender": {"class": "metlog.senders.UdpSender", "host": "a", "port": "x"}},
+            ValueError,
+            "port is 'x'",
+        ),
+        ({"sender": CAPTURE, "filters": ["x"]}, ValueError, r"filters\[0\] is 'x'"),
+        ({"sender": CAPTURE, "filters": [("a:b", {})]}, ImportError, "a:b"),
+        (
+            {"sender": CAPTURE, "filters": [("metlog.filters.severity_max_provider", {"severity": 9})]},
+            ValueError,
+            "severity is 9, expected 0 to 7",
+        ),
+        (
+            {"sender": CAPTURE, "filters": [("metlog.filters.severity_max_provider", {"x": 9})]},
+            TypeError,
+            r"filters\[0\] cannot be made",
+        ),
+        (
+            {
+                "sender": CAPTURE,
+                "filters": [("metlog.filters.type_severity_max_provider", {"types": {"a": 1}})],
+            },
+            ValueError,
+            "types.a is 1",
+        ),
+        ({"sender": CAPTURE, "plugins": {"p": 7}}, ValueError, "plugins.p"),
+    ],
+)
+def test_an_error_names_the_key(config, kind, names):
+    with pytest.raises(kind, match=names) as raised:
+        client_from_dict_config(config)
+    assert isinstance(raised.value, MetlogError)
+    assert isinstance(raised.value, ValueError)
+
+
+def test_an_ini_text_sets_up_everything(monkeypatch):
+    monkeypatch.setenv("LOGGER_NAME", "from the environment")
+    client = client_from_text_config(
+        f"""
+        [metlog]
+        logger = ${{LOGGER_NAME}}
+        severity = 4 ; a comment
+        disabled_timers =
+            one
+            two
+        sender_class = metlog.senders.UdpSender
+        sender_host = localhost
+        sender_port =
+            5565
+            5566
+        global_flag = yes
+        [metlog_filter_a]
+        provider = metlog.filters.type_blacklist_provider
+        types = noise
+        [metlog_plugin_p]
+        provider = {__name__}:plugin
+        override = true
+        count = 3
+        """,
+        "metlog",
+    )
+    assert (client.logger, client.severity) == ("from the environment", 4)
+    assert client._disabled_timers == {"one", "two"}
+    assert client.sender._destinations == [("localhost", 5565)]
+    assert CLIENT_HOLDER.global_config == {"flag": True}
+    client.setup(DebugCaptureSender(), filters=client.filters)
+    client.shout("x")
+    client.metlog("noise")
+    assert len(client.sender.msgs) == 1
+
+
+def test_an_ini_text_without_provider_names_the_section():
+    text = "[m]\nsender_class = metlog.senders.DebugCaptureSender\n[m_filter]\n"
+    with pytest.raises(ValueError, match=r"\[m_filter\] has no provider"):
+        client_from_text_config(text, "m")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("123", 123),
+        ("-5", -5),
+        ("007", 7),
+        ("True", True),
+        ("t", True),
+        ("on", True),
+        ("YES", True),
+        ("false", False),
+        ("f", False),
+        ("off", False),
+        ("no", False),
+        ("N", "N"),
+        ("1.5", "1.5"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("${HERE}x", "12"),
+        ("a${HERE}", "a${HERE}"),
+        ("\na\n\n1\nyes", ["a", 1, True]),
+        ("", ""),
+    ],
+)
+def test_a_value_of_an_ini_text_is_converted(monkeypatch, text, value):
+    monkeypatch.setenv("HERE", "12")
+    converted = _convert(text)
+    assert (converted, type(converted)) == (value, type(value))
+
+
+def test_a_missing_variable_is_named(monkeypatch):
+    monkeypatch.delenv("NOT_HERE", raising=False)
+    with pytest.raises(EnvironmentNotFoundError, match="Variable not found 'NOT_HERE'") as raised:
+        _convert("${NOT_HERE}")
+    assert raised.value.varname == "NOT_HERE"
+
+
+def test_prefixed_keys_are_copied_over_nested_ones():
+    flat = {"sender": {"a": 1, "b": 2}, "sender_b": 3}
+    assert nest_prefixes(flat) == {"sender": {"a": 1, "b": 3}, "sender_b": 3}
+    assert flat["sender"] == {"a": 1, "b": 2}
+
+
+def test_the_holder_gives_back_one_client_a_name():
+    client = get_client("a")
+    assert not client.is_active
+    config = {"sender": CAPTURE}
+    assert get_client("a", config) is client
+    assert (client.is_active, client.logger, config) == (True, "a", {"sender": CAPTURE})
+    assert CLIENT_HOLDER.default_client is client
+    with pytest.raises(ValueError, match="logger is 'b'"):
+        get_client("a", {"sender": CAPTURE, "logger": "b"})
+    CLIENT_HOLDER.delete_client("a")
+    assert CLIENT_HOLDER.default_client is None

@@ -1,0 +1,105 @@
+"""Timers: blocks, functions, threads, nesting."""
+
+import threading
+import time
+
+import pytest
+
+from metlog._timer import _NoOpTimer
+from metlog.client import MetlogClient
+from metlog.senders import DebugCaptureSender
+
+
+def test_a_block_is_measured_also_when_it_raises(client, sent):
+    with client.timer("ok", fields={"a": 1}) as timer:
+        time.sleep(0.02)
+    with pytest.raises(ZeroDivisionError), client.timer("bad"):
+        raise ZeroDivisionError
+    ok, bad = sent()
+    assert ok["type"] == "timer"
+    assert ok["fields"] == {"a": 1, "name": "ok", "rate": 1.0}
+    assert 15 <= int(ok["payload"]) == timer.result < 5000
+    assert bad["fields"]["name"] == "bad"
+
+
+def test_a_decorated_function_works_in_every_thread(client, sent):
+    @client.timer("call")
+    def call(n):
+        """Say it."""
+        return n + 1
+
+    assert (call.__name__, call.__doc__) == ("call", "Say it.")
+    results = []
+    threads = [threading.Thread(target=lambda n=n: results.append(call(n))) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [1, 2, 3, 4]
+    assert len(sent()) == 4
+
+
+def test_a_timer_entered_again_keeps_its_own_start(client, sent):
+    timer = client.timer("outer")
+    with timer:
+        with timer:
+            pass
+        assert timer.start is not None
+        time.sleep(0.02)
+    inner, outer = (int(message["payload"]) for message in sent())
+    assert inner < 15 <= outer
+
+
+def test_timers_of_one_name_keep_their_own_fields(client, sent):
+    one, two = client.timer("n", fields={"k": 1}), client.timer("n", fields={"k": 2})
+    with one, two:
+        pass
+    assert [message["fields"]["k"] for message in sent()] == [2, 1]
+
+
+@pytest.mark.parametrize("disabled", ["n", ["n", "m"], "*", {"*"}])
+def test_a_disabled_timer_measures_nothing(disabled):
+    client = MetlogClient(DebugCaptureSender(), "app", disabled_timers=disabled)
+    timer = client.timer("n")
+    assert timer.start is timer.result is None
+
+    def function():
+        return 7
+
+    assert timer(function) is function
+    with timer:
+        pass
+    client._disabled_timers.clear()
+    with client.timer("n"):
+        pass
+    assert len(client.sender.msgs) == 1
+
+
+def test_a_rate_is_thrown_per_block_and_per_call(client, sent):
+    for _ in range(1000):
+        with client.timer("block", rate=0.1):
+            pass
+    assert 40 < len(sent()) < 250
+    call = client.timer("call", rate=0.5)(lambda: None)
+    for _ in range(1000):
+        call()
+    calls = [message for message in sent() if message["fields"]["name"] == "call"]
+    assert 350 < len(calls) < 650
+    assert isinstance(client.timer("never", rate=0), _NoOpTimer)
+
+
+def test_what_cannot_be_called_cannot_be_timed(client):
+    with pytest.raises(ValueError, match="not callable"):
+        client.timer("n")(7)
+
+
+def test_a_subclass_sees_what_a_timer_sends():
+    class Mine(MetlogClient):
+        def timer_send(self, name, elapsed, **data):
+            self.seen = (name, elapsed, data)
+
+    client = Mine(DebugCaptureSender(), "app")
+    with client.timer("n", logger="l"):
+        pass
+    assert client.seen[0] == "n"
+    assert client.seen[2] == {"logger": "l", "severity": None, "fields": None, "rate": 1.0}
