@@ -1,1 +1,12 @@
-//! x
+//! Metlog for Node: the native addon under the JavaScript of `lib/`.
+//!
+//! The client class, options and filters are JavaScript. This crate converts what one call says and delegates to
+//! `metlog-core`: [`sender`] holds where messages go, [`call`] takes one message over, [`life`] waits and ends,
+//! [`value`] turns JSON into the core's encoding. Free functions over a handle: a method of a class would cost two to
+//! three times as much per call.
+
+// What is public here is public for JavaScript: docs of these items are those of `index.d.ts`.
+pub mod call;
+pub mod life;
+pub mod sender;
+pub mod value;

@@ -1,0 +1,185 @@
+/** The client of Metlog for Node: messages, counters and timers that cost the application almost nothing. */
+
+/** The names of RFC 5424. */
+export declare const SEVERITY: {
+  readonly EMERGENCY: 0;
+  readonly ALERT: 1;
+  readonly CRITICAL: 2;
+  readonly ERROR: 3;
+  readonly WARNING: 4;
+  readonly NOTICE: 5;
+  readonly INFORMATIONAL: 6;
+  readonly DEBUG: 7;
+};
+
+/** `YYYY-MM-DDTHH:MM:SSZ`: whole seconds, UTC. */
+export declare function IsoDateString(date: Date): string;
+
+/** The nine keys of a message, as filters and senders written in JavaScript get them. */
+export interface Message {
+  type: string;
+  /** RFC 3339 in UTC with six digits, or the text that the caller gave. */
+  timestamp: string;
+  logger: string;
+  severity: number;
+  payload: unknown;
+  fields: Record<string, unknown>;
+  env_version: string;
+  metlog_pid: number;
+  metlog_hostname: string;
+}
+
+/** Where messages go: one of `metlog/senders`, or an object of the application. */
+export interface Sender {
+  /** One that throws, or whose promise is rejected, loses the message; it is counted. */
+  sendMessage(message: Message): unknown;
+}
+
+/** True lets the message pass. A filter may change the message. */
+export type Filter = (message: Message) => boolean;
+
+/** Names: a list, a set, the keys of an object, or one alone. */
+export type Names = readonly string[] | ReadonlySet<string> | Readonly<Record<string, unknown>> | string;
+
+/** What a call may say beyond its name; the rest comes from the client. Never written to. */
+export interface Options {
+  /** Instead of now: a date, milliseconds since the epoch, or RFC 3339. */
+  timestamp?: Date | number | string | undefined;
+  logger?: string | undefined;
+  /** 0 to 7; anything else is kept under `fields.original`. */
+  severity?: number | undefined;
+  /** Text or any other value; only `metlog` looks at it. */
+  payload?: unknown;
+  fields?: object | null | undefined;
+  pid?: number | undefined;
+  hostname?: string | undefined;
+}
+
+export interface MetricOptions extends Options {
+  /** The share of the calls that are sent, 0 to 1; 1 unless given. */
+  rate?: number | undefined;
+}
+
+export interface CounterOptions extends MetricOptions {
+  /** 1 unless given. */
+  count?: number | bigint | undefined;
+}
+
+/** `attempted = accepted + refused`, and `accepted = sent + dropped + waiting`. */
+export interface Stats {
+  attempted: number;
+  accepted: number;
+  /** By reason: `full`, `too_big`, `encode`, `filtered`, `filter_error`, `closed`, `send`. */
+  refused: Record<string, number>;
+  sent: number;
+  /** Given up after they were accepted, by reason. */
+  dropped: Record<string, number>;
+  waiting: number;
+}
+
+export interface Report {
+  sent: number;
+  waiting: number;
+  dropped: number;
+}
+
+/** No call throws, waits or does I/O: what cannot be sent is counted. */
+export declare class MetlogClient {
+  constructor(
+    sender?: Sender | null,
+    logger?: string,
+    severity?: number,
+    disabledTimers?: Names,
+    filters?: readonly Filter[],
+  );
+
+  sender: Sender | null | undefined;
+  logger: string;
+  severity: number;
+  /** `'*'` stands for all. */
+  disabledTimers: Names;
+  filters: readonly Filter[];
+
+  /** Sets all five again. */
+  setup(
+    sender?: Sender | null,
+    logger?: string,
+    severity?: number,
+    disabledTimers?: Names,
+    filters?: readonly Filter[],
+  ): void;
+
+  /** Sends a message of any type. */
+  metlog(type: string, options?: Options | null): void;
+  /** Counts `options.count`. */
+  incr(name: string, options?: CounterOptions | null, sampleRate?: number): void;
+  gauge(name: string, value: number | bigint, options?: MetricOptions | null): void;
+  /**
+   * `fn` with its time sent at each call, also when it throws. For a function that gives back a promise the time runs
+   * until that is settled; it then gives back a promise of the same outcome.
+   */
+  timer<This, Args extends unknown[], Result>(
+    fn: (this: This, ...args: Args) => Result,
+    name: string,
+    options?: MetricOptions | null,
+  ): (this: This, ...args: Args) => Result;
+  /** Sends a time that was measured elsewhere, in milliseconds. */
+  timer_send(elapsed: number, name: string, options?: MetricOptions | null): void;
+
+  debug(message: unknown, options?: Options | null): void;
+  info(message: unknown, options?: Options | null): void;
+  notice(message: unknown, options?: Options | null): void;
+  warn(message: unknown, options?: Options | null): void;
+  warning(message: unknown, options?: Options | null): void;
+  error(message: unknown, options?: Options | null): void;
+  critical(message: unknown, options?: Options | null): void;
+  alert(message: unknown, options?: Options | null): void;
+  /** Severity 1, as the originals had it. */
+  exception(message: unknown, options?: Options | null): void;
+  emergency(message: unknown, options?: Options | null): void;
+
+  /** The books of this client and of its sender, which other clients may share. */
+  stats(): Stats;
+  /** Blocks this thread until what was sent has left, 2000 ms at most unless told; true when it has. */
+  flush(timeoutMs?: number): boolean;
+  flushAsync(timeoutMs?: number): Promise<boolean>;
+  /** Sends what is left, blocking this thread for 2000 ms at most unless told, and ends the sender for all its clients. */
+  close(timeoutMs?: number): Report;
+  closeAsync(timeoutMs?: number): Promise<Report>;
+  /**
+   * From now on SIGTERM first sends what is left and then ends the process, as it would have without. An application that
+   * listens for the signal itself decides when to end.
+   */
+  handleSigterm(): void;
+}
+
+/** A setting that names a function, `module:attribute`, and whatever that function takes. */
+export interface SenderConfig {
+  factory: string;
+  [setting: string]: unknown;
+}
+
+export interface Config {
+  sender: SenderConfig;
+  logger?: string;
+  severity?: number;
+  disabledTimers?: Names;
+  filters?: readonly (readonly [name: string, settings?: object])[];
+  global?: object;
+  handleSigterm?: boolean;
+}
+
+/** What is wrong with a configuration. */
+export interface MetlogError extends Error {
+  code: 'config' | 'io';
+}
+
+/**
+ * Sets `client` up, or a new one, as a configuration says.
+ * @throws {MetlogError} that names the setting.
+ */
+export declare function clientFromJsonConfig(
+  config: string | Config,
+  client?: MetlogClient,
+  clearGlobal?: boolean,
+): MetlogClient;

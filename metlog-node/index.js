@@ -1,0 +1,9 @@
+// The client of Metlog for Node: messages, counters and timers that cost the application almost nothing.
+'use strict';
+
+const { MetlogClient } = require('./lib/client.js');
+const { clientFromJsonConfig } = require('./lib/config.js');
+const { SEVERITY } = require('./lib/severity.js');
+const { IsoDateString } = require('./lib/timestamp.js');
+
+module.exports = { MetlogClient, clientFromJsonConfig, SEVERITY, IsoDateString };

@@ -1,0 +1,258 @@
+// The client: what an application calls. No call throws, waits or does I/O; what cannot be sent is counted.
+'use strict';
+
+const { types } = require('node:util');
+
+const native = require('./native.js');
+const { Books, sum } = require('./books.js');
+const { callOf, messageOf, optionOf, rateOf, sampled } = require('./call.js');
+const { hasName } = require('./collection.js');
+const { READS_HEAD_ONLY } = require('./filters.js');
+const { TIMEOUT_MS, handleSigterm } = require('./life.js');
+const { NativeSender } = require('./native_sender.js');
+const { text } = require('./plain.js');
+const { SEVERITY } = require('./severity.js');
+
+/** In `disabledTimers`: all of them. */
+const EVERY_TIMER = '*';
+
+class MetlogClient {
+  #books = new Books();
+
+  constructor(sender, logger, severity, disabledTimers, filters) {
+    this.setup(sender, logger, severity, disabledTimers, filters);
+  }
+
+  /** Sets all five again. */
+  setup(sender, logger = '', severity = SEVERITY.INFORMATIONAL, disabledTimers = [], filters = []) {
+    this.sender = sender;
+    this.logger = logger;
+    this.severity = severity;
+    this.disabledTimers = disabledTimers;
+    this.filters = filters ?? [];
+    if (sender instanceof NativeSender) {
+      sender.open(logger);
+    }
+  }
+
+  /** Sends a message of any type. */
+  metlog(type, options) {
+    this.#send(type, options);
+  }
+
+  /** Counts `options.count`, 1 unless given, in a share `options.rate` of the calls. */
+  incr(name, options, sampleRate) {
+    const rate = rateOf(sampleRate ?? optionOf(options, 'rate'));
+    const count = optionOf(options, 'count') ?? 1;
+    this.#metric('counter', text(count), { name, rate }, options);
+  }
+
+  /** Sets a gauge. */
+  gauge(name, value, options) {
+    const rate = rateOf(optionOf(options, 'rate'));
+    this.#metric('gauge', text(value), { name, rate }, options);
+  }
+
+  /** Sends a time that was measured elsewhere, in milliseconds. */
+  timer_send(elapsed, name, options) {
+    const rate = rateOf(optionOf(options, 'rate'));
+    this.#metric('timer', wholeMillis(elapsed), { name, rate }, options);
+  }
+
+  /**
+   * `fn` with its time sent as a timer at each call, also when it throws; for a function that gives back a promise the
+   * time until that is settled.
+   */
+  timer(fn, name, options) {
+    const client = this;
+    return function timed(...args) {
+      const rate = rateOf(optionOf(options, 'rate'));
+      if (client.#isDisabled(name) || !sampled(rate)) {
+        return fn.apply(this, args);
+      }
+      const started = performance.now();
+      const send = () => {
+        const payload = wholeMillis(performance.now() - started);
+        client.#send('timer', options, { payload, name, rate });
+      };
+      return measured(() => fn.apply(this, args), send);
+    };
+  }
+
+  debug(message, options) {
+    this.#log(SEVERITY.DEBUG, message, options);
+  }
+
+  info(message, options) {
+    this.#log(SEVERITY.INFORMATIONAL, message, options);
+  }
+
+  notice(message, options) {
+    this.#log(SEVERITY.NOTICE, message, options);
+  }
+
+  warn(message, options) {
+    this.#log(SEVERITY.WARNING, message, options);
+  }
+
+  warning(message, options) {
+    this.#log(SEVERITY.WARNING, message, options);
+  }
+
+  error(message, options) {
+    this.#log(SEVERITY.ERROR, message, options);
+  }
+
+  critical(message, options) {
+    this.#log(SEVERITY.CRITICAL, message, options);
+  }
+
+  alert(message, options) {
+    this.#log(SEVERITY.ALERT, message, options);
+  }
+
+  /** As the originals did, at the severity of an alert. */
+  exception(message, options) {
+    this.#log(SEVERITY.ALERT, message, options);
+  }
+
+  emergency(message, options) {
+    this.#log(SEVERITY.EMERGENCY, message, options);
+  }
+
+  /** The books of this client and of its sender, which other clients may share. */
+  stats() {
+    const own = this.#books.stats();
+    return this.sender instanceof NativeSender ? sum(this.sender.stats(), own) : own;
+  }
+
+  /** Waits, blocking this thread, until what was sent has left; true when it has. */
+  flush(timeoutMs = TIMEOUT_MS) {
+    return this.sender instanceof NativeSender ? this.sender.flush(timeoutMs) : true;
+  }
+
+  /** As `flush`, without blocking. */
+  async flushAsync(timeoutMs = TIMEOUT_MS) {
+    return this.sender instanceof NativeSender ? this.sender.flushAsync(timeoutMs) : true;
+  }
+
+  /** Sends what is left and ends the sender, blocking this thread; later calls are refused and counted. */
+  close(timeoutMs = TIMEOUT_MS) {
+    return this.sender instanceof NativeSender ? this.sender.close(timeoutMs) : this.#report();
+  }
+
+  /** As `close`, without blocking. */
+  async closeAsync(timeoutMs = TIMEOUT_MS) {
+    return this.sender instanceof NativeSender ? this.sender.closeAsync(timeoutMs) : this.#report();
+  }
+
+  /** From now on SIGTERM sends what is left before it ends the process. */
+  handleSigterm() {
+    handleSigterm();
+  }
+
+  #report() {
+    return { sent: this.#books.stats().sent, waiting: 0, dropped: 0 };
+  }
+
+  #log(severity, message, options) {
+    this.#send('oldstyle', options, { severity, payload: text(message) });
+  }
+
+  #metric(type, payload, { name, rate }, options) {
+    if (sampled(rate)) {
+      this.#send(type, options, { payload, name, rate });
+    }
+  }
+
+  #isDisabled(name) {
+    try {
+      return hasName(this.disabledTimers, name) || hasName(this.disabledTimers, EVERY_TIMER);
+    } catch {
+      return false;
+    }
+  }
+
+  #send(type, options, own) {
+    let reason = 'encode';
+    try {
+      const call = callOf(this, type, options, own);
+      reason = 'filter_error';
+      const message = this.#filtered(call);
+      if (message === null) {
+        return this.#refuse('filtered');
+      }
+      reason = 'send';
+      if (this.sender instanceof NativeSender && message === undefined) {
+        this.sender.take(call);
+      } else {
+        this.#sendMessage(message ?? messageOf(call));
+      }
+    } catch (error) {
+      this.#refuse(reason);
+      native.warn(reason, `a message was refused (${reason}): ${text(error)}`);
+    }
+  }
+
+  /** Null when a filter says no; else the message object, if a filter needed one (it may have changed it). */
+  #filtered(call) {
+    let message;
+    for (const filter of this.filters) {
+      if (!filter[READS_HEAD_ONLY]) {
+        message ??= messageOf(call);
+      }
+      if (!filter(message ?? call)) {
+        return null;
+      }
+    }
+    return message;
+  }
+
+  /** The path of senders written in JavaScript. */
+  #sendMessage(message) {
+    const { sender } = this;
+    if (sender === undefined || sender === null) {
+      throw new Error('the client has no sender');
+    }
+    const sending = sender.sendMessage(message);
+    if (sender instanceof NativeSender) {
+      return;
+    }
+    this.#books.send();
+    if (types.isPromise(sending)) {
+      sending.catch((error) => {
+        this.#books.unsend('send');
+        native.warn('send', `a message was given up: ${text(error)}`);
+      });
+    }
+  }
+
+  #refuse(reason) {
+    const books = this.sender instanceof NativeSender ? this.sender : this.#books;
+    books.refuse(reason);
+  }
+}
+
+/** Runs `fn` and then, whatever became of it, `done`. */
+function measured(fn, done) {
+  let result;
+  try {
+    result = fn();
+  } catch (error) {
+    done();
+    throw error;
+  }
+  // Only a true promise: other thenables may start their work when `then` is called.
+  if (types.isPromise(result)) {
+    return result.finally(done);
+  }
+  done();
+  return result;
+}
+
+/** Milliseconds as the whole number a timer carries; what is no number stays as it is. */
+function wholeMillis(elapsed) {
+  return text(Number.isFinite(elapsed) ? Math.round(elapsed) : elapsed);
+}
+
+module.exports = { MetlogClient };

@@ -1,0 +1,35 @@
+// The end of the process: what was sent just before still leaves, and nothing here keeps the process alive.
+'use strict';
+
+const { isMainThread } = require('node:worker_threads');
+
+const native = require('./native.js');
+
+/** How long the end of a process, and a flush or close that names no time, waits. */
+const TIMEOUT_MS = 2000;
+
+// A worker thread has no hook of its own: when it ends its senders are let go, and the core sends what they left.
+if (isMainThread) {
+  process.on('exit', () => native.closeAll(TIMEOUT_MS));
+}
+
+/**
+ * From now on SIGTERM first sends what is left and then ends the process, as it would have without. An application that
+ * listens for the signal itself decides when to end; what it sends until then leaves at its `process.exit`.
+ */
+function handleSigterm() {
+  if (isMainThread && !process.listeners('SIGTERM').includes(onSigterm)) {
+    process.on('SIGTERM', onSigterm);
+  }
+}
+
+function onSigterm() {
+  if (process.listenerCount('SIGTERM') > 1) {
+    return;
+  }
+  native.closeAll(TIMEOUT_MS);
+  process.removeListener('SIGTERM', onSigterm);
+  process.kill(process.pid, 'SIGTERM');
+}
+
+module.exports = { TIMEOUT_MS, handleSigterm };

@@ -1,0 +1,167 @@
+// A sender of the core, and the short way to it: what a call says crosses into the addon without a message object.
+'use strict';
+
+const native = require('./native.js');
+const { callOfMessage, isObject } = require('./call.js');
+const { plainJson, text } = require('./plain.js');
+const { SEVERITY, isSeverity } = require('./severity.js');
+const { toNative } = require('./timestamp.js');
+
+/** A sender of the core: one queue, one socket or file and one thread, whatever the number of clients that share it. */
+class NativeSender {
+  #handle;
+  /** The logger of messages that name none; unknown until a client has named the sender. */
+  #logger;
+
+  constructor(handle) {
+    this.#handle = handle;
+  }
+
+  /** Tells the sender which client uses it; the first one gives it its name in reports. */
+  open(logger) {
+    if (this.#logger === undefined) {
+      this.#logger = text(logger);
+      native.open(this.#handle, this.#logger);
+    }
+  }
+
+  /** Takes a message object of nine keys. */
+  sendMessage(message) {
+    this.take(callOfMessage(message));
+  }
+
+  /** Takes a call. Never throws: what cannot be converted even as text is refused and counted. */
+  take(call) {
+    if (!this.#takeUsual(call) && !this.#takeAny(call, JSON.stringify) && !this.#takeAny(call, plainJson)) {
+      this.refuse('encode');
+    }
+  }
+
+  /** Takes a call whose values all fit and whose identity is the sender's own: nearly every call. */
+  #takeUsual(call) {
+    const { type, severity, payload, fields, name } = call;
+    const usual =
+      typeof type === 'string' &&
+      typeof payload === 'string' &&
+      call.logger === this.#logger &&
+      isSeverity(severity) &&
+      call.timestamp === undefined &&
+      call.pid === undefined &&
+      call.hostname === undefined;
+    if (!usual) {
+      return false;
+    }
+    if (name === undefined) {
+      return fields === undefined
+        ? native.metlog(this.#handle, type, severity, payload)
+        : this.#takeFields(type, severity, payload, fields);
+    }
+    const whole = fields === undefined && call.rate === 1 && typeof name === 'string';
+    return whole && native.metric(this.#handle, type, severity, payload, name);
+  }
+
+  #takeFields(type, severity, payload, fields) {
+    try {
+      const written = typeof fields === 'object' && JSON.stringify(fields);
+      return written && native.metlog(this.#handle, type, severity, payload, written);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Takes any call; its values are written by `json`. False when they could not be. */
+  #takeAny(call, json) {
+    try {
+      const extras = extrasOf(call, json);
+      extras.logger = extras.logger === this.#logger ? undefined : extras.logger;
+      const severity = isSeverity(call.severity) ? call.severity : SEVERITY.INFORMATIONAL;
+      const payload = typeof call.payload === 'string' ? call.payload : '';
+      return native.metlogWith(this.#handle, text(call.type), severity, payload, extras);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Counts a message that was not even tried, by the core's reasons. */
+  refuse(reason) {
+    native.refuse(this.#handle, reason);
+  }
+
+  stats() {
+    return native.stats(this.#handle);
+  }
+
+  flush(timeoutMs) {
+    return native.flush(this.#handle, timeoutMs);
+  }
+
+  flushAsync(timeoutMs) {
+    return native.flushAsync(this.#handle, timeoutMs);
+  }
+
+  close(timeoutMs) {
+    return native.close(this.#handle, timeoutMs);
+  }
+
+  closeAsync(timeoutMs) {
+    return native.closeAsync(this.#handle, timeoutMs);
+  }
+}
+
+/** A sender that keeps its messages, for tests of applications. */
+class MemorySender extends NativeSender {
+  #handle;
+
+  constructor(handle) {
+    super(handle);
+    this.#handle = handle;
+  }
+
+  /** The messages so far, in order; waits until those already sent have arrived. */
+  get messages() {
+    this.flush(FLUSH_MS);
+    return native.captured(this.#handle).map((json) => JSON.parse(json));
+  }
+}
+
+/** How long a memory sender is waited for; it never takes that long. */
+const FLUSH_MS = 5000;
+
+/** What a call says beyond type, severity and payload; values that do not fit go under `fields.original`. */
+function extrasOf(call, json) {
+  const misfits = {};
+  const fitting = (name, value, fits) => {
+    if (fits || value === undefined) {
+      return value;
+    }
+    misfits[name] = value;
+    return undefined;
+  };
+  fitting('severity', call.severity, isSeverity(call.severity));
+  const timestamp = toNative(call.timestamp);
+  fitting('timestamp', call.timestamp, timestamp !== undefined);
+  const extras = {
+    logger: fitting('logger', call.logger, typeof call.logger === 'string'),
+    timestamp,
+    payload: typeof call.payload === 'string' ? undefined : (json(call.payload) ?? plainJson(call.payload)),
+    fields: fieldsOf(call.fields, json),
+    pid: fitting('metlog_pid', call.pid, Number.isSafeInteger(call.pid)),
+    hostname: fitting('metlog_hostname', call.hostname, typeof call.hostname === 'string'),
+    name: call.name === undefined ? undefined : text(call.name),
+    rate: call.rate,
+  };
+  fitting('fields', call.fields ?? undefined, extras.fields !== undefined);
+  extras.original = Object.keys(misfits).length > 0 ? json(misfits) : undefined;
+  return extras;
+}
+
+/** The fields as a JSON object; nothing when there are none or when they are no object. */
+function fieldsOf(fields, json) {
+  if (fields === undefined || fields === null || !isObject(fields)) {
+    return undefined;
+  }
+  const written = json(fields);
+  return written?.startsWith('{') ? written : undefined;
+}
+
+module.exports = { MemorySender, NativeSender };

@@ -1,0 +1,27 @@
+import type { Message, Sender } from '../index.js';
+
+/** Batches to the sidecar, the usual sender; without `endpoints` to the sidecar of this host. */
+export declare function zmqPushSenderFactory(settings?: { endpoints?: string | readonly string[] }): Sender;
+
+/** Single messages to receivers that subscribe at the addresses `bindstrs`. */
+export declare function zmqPubSenderFactory(settings: { bindstrs: string | readonly string[] }): Sender;
+
+/** One datagram a message to each of `hosts`; missing `ports` repeat the last, extra ones are ignored. */
+export declare function udpSenderFactory(settings: {
+  hosts: string | readonly string[];
+  ports: number | string | readonly (number | string)[];
+}): Sender;
+
+/** Lines on standard output. */
+export declare function stdoutSenderFactory(settings?: object): Sender;
+
+/** Lines at the end of the file `filePath`. */
+export declare function fileSenderFactory(settings: { filePath: string }): Sender;
+
+export interface MemorySender extends Sender {
+  /** The messages sent so far, in order. */
+  readonly messages: Message[];
+}
+
+/** Keeps messages in memory, for tests of applications. */
+export declare function memorySenderFactory(settings?: object): MemorySender;

@@ -1,0 +1,71 @@
+// Factories of the senders that come with Metlog.
+'use strict';
+
+const native = require('./native.js');
+const { metlogError } = require('./errors.js');
+const { MemorySender, NativeSender } = require('./native_sender.js');
+
+function listOf(value) {
+  return value === undefined || value === null ? [] : Array.isArray(value) ? [...value] : [value];
+}
+
+/** Batches to the sidecar, the usual sender; without `endpoints` to the sidecar of this host. */
+function zmqPushSenderFactory({ endpoints } = {}) {
+  return new NativeSender(native.pushSender(listOf(endpoints).map(String)));
+}
+
+/** Single messages to receivers that subscribe at the addresses `bindstrs`. */
+function zmqPubSenderFactory({ bindstrs } = {}) {
+  const addresses = listOf(bindstrs).map(String);
+  if (addresses.length === 0) {
+    throw metlogError(
+      'config',
+      'sender.bindstrs is missing, expected one address or a list, such as tcp://*:5585',
+    );
+  }
+  return new NativeSender(native.publishSender(addresses));
+}
+
+/** One datagram a message to each of `hosts`; missing `ports` repeat the last, extra ones are ignored. */
+function udpSenderFactory({ hosts, ports } = {}) {
+  const names = listOf(hosts).map(String);
+  const numbers = listOf(ports).map(Number);
+  const possible = (port) => Number.isInteger(port) && port > 0 && port < 65_536;
+  if (names.length === 0 || numbers.length === 0 || !numbers.every(possible)) {
+    throw metlogError('config', `Invalid host/port combination: [${listOf(hosts)}] [${listOf(ports)}]`);
+  }
+  const port = (index) => numbers[Math.min(index, numbers.length - 1)];
+  return new NativeSender(
+    native.udpSender(
+      names,
+      names.map((_, index) => port(index)),
+    ),
+  );
+}
+
+/** Lines on standard output. */
+function stdoutSenderFactory() {
+  return new NativeSender(native.stdoutSender());
+}
+
+/** Lines at the end of the file `filePath`. */
+function fileSenderFactory({ filePath } = {}) {
+  if (typeof filePath !== 'string' || filePath === '') {
+    throw metlogError('config', 'sender.filePath is missing, expected the path of a file');
+  }
+  return new NativeSender(native.fileSender(filePath));
+}
+
+/** Keeps messages in memory: `sender.messages` are those sent so far. For tests of applications. */
+function memorySenderFactory() {
+  return new MemorySender(native.memorySender());
+}
+
+module.exports = {
+  zmqPushSenderFactory,
+  zmqPubSenderFactory,
+  udpSenderFactory,
+  stdoutSenderFactory,
+  fileSenderFactory,
+  memorySenderFactory,
+};

@@ -1,0 +1,46 @@
+// The package as a whole.
+'use strict';
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+
+const { ROOT } = require('./support.js');
+
+const EXPORTS = {
+  metlog: ['IsoDateString', 'MetlogClient', 'SEVERITY', 'clientFromJsonConfig'],
+  'metlog/config': ['clientFromJsonConfig', 'getGlobalConfig', 'resolveName'],
+  'metlog/filters': [
+    'severityMaxProvider',
+    'typeBlacklistProvider',
+    'typeSeverityMaxProvider',
+    'typeWhitelistProvider',
+  ],
+  'metlog/senders': [
+    'fileSenderFactory',
+    'memorySenderFactory',
+    'stdoutSenderFactory',
+    'udpSenderFactory',
+    'zmqPubSenderFactory',
+    'zmqPushSenderFactory',
+  ],
+};
+
+for (const [name, names] of Object.entries(EXPORTS)) {
+  test(`${name} exports the same to require and to import`, async () => {
+    const required = require(name);
+    const imported = await import(name);
+    for (const exported of names) {
+      assert.ok(required[exported], exported);
+      assert.equal(imported[exported], required[exported], exported);
+    }
+  });
+}
+
+test('the package has the one version of the workspace', () => {
+  const read = (file) => fs.readFileSync(path.join(ROOT, file), 'utf8');
+  const [, workspace] = read('../Cargo.toml').match(/\[workspace\.package\][^[]*?\nversion = "([^"]+)"/);
+  assert.equal(JSON.parse(read('package.json')).version, workspace);
+  assert.equal(JSON.parse(read('package-lock.json')).version, workspace);
+});
