@@ -45,7 +45,7 @@ pub struct Extras {
 }
 
 /// A message with fields and nothing else out of the ordinary.
-#[napi]
+#[napi(catch_unwind)]
 pub fn metlog(
     sender: &External<Sender>,
     kind: String,
@@ -57,13 +57,13 @@ pub fn metlog(
 }
 
 /// A counter, gauge or timer that is always sent, without fields of its own.
-#[napi]
+#[napi(catch_unwind)]
 pub fn metric(sender: &External<Sender>, kind: String, severity: u32, payload: String, name: String) -> bool {
     take(sender.client(), &kind, severity, &payload, Extras { name: Some(name), ..Extras::default() })
 }
 
 /// Any message.
-#[napi]
+#[napi(catch_unwind)]
 pub fn metlog_with(
     sender: &External<Sender>,
     kind: String,
@@ -75,13 +75,13 @@ pub fn metlog_with(
 }
 
 /// Counts a message that JavaScript refused.
-#[napi]
+#[napi(catch_unwind)]
 pub fn refuse(sender: &External<Sender>, reason: String) {
     sender.client().refuse(known(&reason));
 }
 
 /// Says one line on standard error, at most one per reason per ten seconds.
-#[napi]
+#[napi(catch_unwind)]
 pub fn warn(reason: String, line: String) {
     complain(known(&reason).as_str(), &line);
 }

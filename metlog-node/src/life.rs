@@ -40,7 +40,7 @@ pub struct Report {
 }
 
 /// The books at this moment.
-#[napi]
+#[napi(catch_unwind)]
 pub fn stats(sender: &External<Sender>) -> Stats {
     let stats = sender.client().stats();
     Stats {
@@ -62,31 +62,31 @@ fn number(count: u64) -> i64 {
 }
 
 /// Waits on the calling thread; true when everything has left.
-#[napi]
+#[napi(catch_unwind)]
 pub fn flush(sender: &External<Sender>, timeout_ms: u32) -> bool {
     Flush::new(sender, timeout_ms).run()
 }
 
 /// Waits on a thread of Node's pool.
-#[napi]
+#[napi(catch_unwind)]
 pub fn flush_async(sender: &External<Sender>, timeout_ms: u32) -> AsyncTask<Flush> {
     AsyncTask::new(Flush::new(sender, timeout_ms))
 }
 
 /// Sends what is left and ends the sender, waiting on the calling thread.
-#[napi]
+#[napi(catch_unwind)]
 pub fn close(sender: &External<Sender>, timeout_ms: u32) -> Report {
     Close::new(sender, timeout_ms).run()
 }
 
 /// Sends what is left and ends the sender, waiting on a thread of Node's pool.
-#[napi]
+#[napi(catch_unwind)]
 pub fn close_async(sender: &External<Sender>, timeout_ms: u32) -> AsyncTask<Close> {
     AsyncTask::new(Close::new(sender, timeout_ms))
 }
 
 /// Ends every sender of the process.
-#[napi]
+#[napi(catch_unwind)]
 pub fn close_all(timeout_ms: u32) {
     client::close_all(Duration::from_millis(timeout_ms.into()));
 }

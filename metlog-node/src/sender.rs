@@ -55,51 +55,51 @@ impl Sender {
 }
 
 /// Batches to the sidecar; no endpoint means the sidecar of this host.
-#[napi]
+#[napi(catch_unwind)]
 pub fn push_sender(endpoints: Vec<String>) -> External<Sender> {
     let endpoints = if endpoints.is_empty() { vec![default_endpoint()] } else { endpoints };
     Sender::handle(Push { endpoints }, None)
 }
 
 /// Single messages to SUB receivers that connect to `endpoints`.
-#[napi]
+#[napi(catch_unwind)]
 pub fn publish_sender(endpoints: Vec<String>) -> External<Sender> {
     Sender::handle(Publish { endpoints, bind: true }, None)
 }
 
 /// One datagram a message; hosts and ports are taken in pairs.
-#[napi]
+#[napi(catch_unwind)]
 pub fn udp_sender(hosts: Vec<String>, ports: Vec<u16>) -> External<Sender> {
     Sender::handle(Udp { destinations: hosts.into_iter().zip(ports).collect(), newline: true }, None)
 }
 
 /// Lines on standard output.
-#[napi]
+#[napi(catch_unwind)]
 pub fn stdout_sender() -> External<Sender> {
     Sender::handle(Stream::Stdout, None)
 }
 
 /// Lines at the end of a file.
-#[napi]
+#[napi(catch_unwind)]
 pub fn file_sender(path: String) -> External<Sender> {
     Sender::handle(Stream::File(PathBuf::from(path)), None)
 }
 
 /// Messages kept for [`captured`].
-#[napi]
+#[napi(catch_unwind)]
 pub fn memory_sender() -> External<Sender> {
     let (target, captured) = memory::channel();
     Sender::handle(target, Some(captured))
 }
 
 /// What a memory sender has got so far, each message as JSON.
-#[napi]
+#[napi(catch_unwind)]
 pub fn captured(sender: &External<Sender>) -> Vec<String> {
     sender.captured.iter().flat_map(Captured::messages).map(|message| json::to_json(&message)).collect()
 }
 
 /// Names the sender after the first client that uses it.
-#[napi]
+#[napi(catch_unwind)]
 pub fn open(sender: &External<Sender>, logger: String) {
     sender.named(&logger);
 }
