@@ -1,12 +1,12 @@
 //! The module `metlog._metlog`: turns Python values into the core's and calls it. What metlog means is the core's.
 //!
-//! - [`client`]: the class below `metlog.client.MetlogClient`
-//! - [`calls`]: what its methods do
-//! - [`columns`]: the arguments of one call
-//! - [`value`]: any Python value as MessagePack
-//! - [`text`]: the text of a name, a key or a well-known type, without running code of the application
-//! - [`targets`], [`filters`]: where messages go, and which
-//! - [`reports`]: what `stats` and `close` give back
+//! - `client`: the class below `metlog.client.MetlogClient`
+//! - `calls`: what its methods do
+//! - `columns`: the arguments of one call
+//! - `value`: any Python value as MessagePack
+//! - `text`: the text of a name, a key or a well-known type, without running code of the application
+//! - `targets`, `filters`: where messages go, and which
+//! - `reports`: what `stats` and `close` give back
 
 use pyo3::prelude::*;
 

@@ -1,14 +1,19 @@
 """Threads, forks and the end of a process."""
 
+import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 from conftest import read_messages
+
+import metlog
 
 
 def pids(path):
@@ -116,3 +121,12 @@ def test_a_wait_lets_other_threads_run(client):
     assert not client.flush(0.5)
     assert ran.is_set()
     client.close(0.0)
+
+
+def test_there_is_one_version():
+    cargo = workspace_version(Path(__file__).parents[2] / "Cargo.toml")
+    assert metlog.__version__ == importlib.metadata.version("metlog") == cargo
+
+
+def workspace_version(path):
+    return re.search(r'^version = "(.*)"', path.read_text(), re.MULTILINE).group(1)

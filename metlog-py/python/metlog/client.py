@@ -36,7 +36,7 @@ class MetlogClient(_metlog.Client):
 
     With a sender and filters that the core runs, a call converts its arguments and returns. With a sender or
     a filter written in Python, or with `send_message` overridden, each message becomes a dict and is sent
-    within the call. Either way no call raises into the application: what goes nowhere is counted, see `stats`.
+    within the call. Either way no call raises into the application: what goes nowhere is counted in `stats`.
     """
 
     env_version = "0.8"
