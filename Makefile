@@ -38,7 +38,7 @@ help: ## Lists these targets
 	@echo "  Settings: PYTHON=$(PYTHON), DURATION=seconds (demo), ONLY=\"clippy mypy ...\" (check)"
 
 demo: $(WHEEL) $(ADDON) ## Starts both daemons and three applications, shows what arrives and whether the ledger balances
-	@DURATION=$(DURATION) $(VENV_PYTHON) examples/demo.py
+	@DURATION=$(DURATION) $(VENV_PYTHON) examples/demo
 
 test: $(WHEEL) $(ADDON) ## Runs every test: Rust and whole-system, Python, Node
 	@echo "== testing the Rust crates and the whole system"

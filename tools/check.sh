@@ -41,7 +41,7 @@ ruff_format() { ruff format --check . ; }
 mypy_strict() {
     local code=0
     mypy --strict metlog-py/python || code=1
-    mypy --strict examples/python examples/demo.py || code=1
+    mypy --strict examples/python examples/demo || code=1
     mypy --strict tests/backends || code=1
     return "$code"
 }
