@@ -10,6 +10,9 @@ use metlog_core::{Fields, Severity, Timestamp};
 
 use super::*;
 
+/// Of both ends together: the kernel lets a receiver's grow only while somebody reads.
+const MORE_THAN_SOCKET_BUFFERS: usize = 16 * 1024 * 1024;
+
 fn message(kind: &str, payload: impl Into<Value>) -> Message {
     Message {
         kind: kind.to_owned(),
@@ -38,9 +41,27 @@ fn listen() -> (TcpListener, CarbonOutput) {
     (listener, output)
 }
 
+fn accept(listener: &TcpListener) -> TcpStream {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    listener.set_nonblocking(true).unwrap();
+    loop {
+        match listener.accept() {
+            Ok((connection, _)) => {
+                connection.set_nonblocking(false).unwrap();
+                return connection;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                assert!(Instant::now() < deadline, "nobody connects");
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// Waits for one connection and reads `count` lines of it; then the connection is closed.
 fn read_lines(listener: &TcpListener, count: usize) -> Vec<String> {
-    let (connection, _) = listener.accept().unwrap();
+    let connection = accept(listener);
     connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     BufReader::new(connection).lines().take(count).map(Result::unwrap).collect()
 }
@@ -113,17 +134,27 @@ fn nothing_to_send_needs_no_carbon() {
 }
 
 #[test]
+fn a_delivery_larger_than_the_socket_buffers_is_waited_for() {
+    let (listener, mut output) = listen();
+    let carbon = thread::spawn(move || read_lines(&listener, 2));
+    output.deliver(&[lines("a 1 10\n")]).unwrap();
+    let mut connection = output.connection().unwrap(); // asks, without waiting, whether the peer has closed
+    let mut long = vec![b'x'; MORE_THAN_SOCKET_BUFFERS];
+    long.push(b'\n');
+    write_within(&mut connection, &long, Duration::from_secs(30)).unwrap();
+    let lengths: Vec<usize> = carbon.join().unwrap().iter().map(String::len).collect();
+    assert_eq!(lengths, [6, MORE_THAN_SOCKET_BUFFERS]);
+}
+
+#[test]
 fn a_carbon_that_does_not_read_is_an_error_within_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut output = output(listener.local_addr().unwrap(), Duration::from_millis(200));
-    // More than the socket buffers of both ends together.
-    let much = lines(&format!("{} 1 10\n", "x".repeat(32 * 1024 * 1024)));
-    let started = Instant::now();
+    let much = lines(&format!("{} 1 10\n", "x".repeat(MORE_THAN_SOCKET_BUFFERS)));
     let error = output.deliver(std::slice::from_ref(&much)).unwrap_err().to_string();
     assert!(error.contains("not all was taken within 200ms"), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5));
     // The half line is on a connection of its own; the next delivery begins a new one.
-    let (stuck, _) = listener.accept().unwrap();
+    let stuck = accept(&listener);
     let carbon = thread::spawn(move || read_lines(&listener, 1));
     output.deliver(&[lines("a 1 10\n")]).unwrap();
     assert_eq!(carbon.join().unwrap(), ["a 1 10"]);

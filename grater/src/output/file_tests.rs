@@ -34,6 +34,10 @@ fn payloads(path: &Path) -> Vec<String> {
     text.lines().map(payload).collect()
 }
 
+fn empty(path: &Path) {
+    File::options().write(true).open(path).unwrap().set_len(0).unwrap();
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -106,7 +110,9 @@ fn restart_cuts_off_what_came_after_the_checkpoint() {
 
 #[test]
 fn restart_leaves_a_file_alone_that_is_not_the_one_of_the_checkpoint() {
-    let other = |path: &Path| fs::write(path, format!("{}\n", json::to_json(&message("other")))).unwrap();
+    // As long a line as each of the two kept, so that only the inode tells the files apart.
+    let other =
+        |path: &Path| fs::write(path, format!("{}\n", json::to_json(&message("x"))).repeat(3)).unwrap();
     type Change<'a> = (&'a str, &'a dyn Fn(&Path));
     let changes: [Change<'_>; 4] = [
         ("rotated", &|path| {
@@ -167,7 +173,7 @@ fn a_file_emptied_under_us_goes_on_from_its_start() {
     let path = directory.path().join("metrics.log");
     let mut output = output(&path);
     deliver(&mut output, &["1", "2"]);
-    File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    empty(&path);
     deliver(&mut output, &["3"]);
     assert_eq!(payloads(&path), ["3"]);
 }
@@ -221,4 +227,8 @@ fn a_torn_end_is_cut_before_anything_else_is_written_or_kept() {
     tear(&mut output);
     deliver(&mut output, &["2"]);
     assert_eq!(payloads(&path), ["1", "2"]);
+    tear(&mut output);
+    empty(&path);
+    deliver(&mut output, &["3"]);
+    assert_eq!(payloads(&path), ["3"]);
 }
