@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from arrivals import Arrivals, Timer
 
-NAME_WIDTH = 26
-COLUMN_WIDTH = 11
+# Both tables fit a terminal of 80 columns.
+NAME_WIDTH = 25
+MESSAGES_WIDTH = 11
+TIMERS_WIDTH = 9
 # Plain ANSI.
-BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
-UP, ERASE_BELOW, HIDE_CURSOR, SHOW_CURSOR = "\x1b[{}A", "\x1b[J", "\x1b[?25l", "\x1b[?25h"
+BOLD, PLAIN, UP, ERASE_BELOW = "\x1b[1m", "\x1b[0m", "\x1b[{}A", "\x1b[J"
 
 
 class Screen:
@@ -21,16 +22,6 @@ class Screen:
         self.is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         self._has_colour = self.is_terminal and not os.environ.get("NO_COLOR")
         self._drawn = 0
-
-    def __enter__(self) -> "Screen":
-        if self.is_terminal:
-            sys.stdout.write(HIDE_CURSOR)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.is_terminal:
-            sys.stdout.write(SHOW_CURSOR)
-            sys.stdout.flush()
 
     def draw(self, lines: Sequence[str]) -> None:
         """Show `lines` in place of those drawn before; as many as the terminal holds."""
@@ -54,34 +45,31 @@ class Screen:
         sys.stdout.flush()
 
 
-def _row(name: str, cells: Iterable[object]) -> str:
-    return f"{name:<{NAME_WIDTH}}" + "".join(f"{cell:>{COLUMN_WIDTH}}" for cell in cells)
+def _row(name: str, width: int, cells: Iterable[str]) -> str:
+    return f"{name:<{NAME_WIDTH}}" + "".join(f"{cell:>{width}}" for cell in cells)
 
 
 def messages_table(arrivals: Arrivals) -> list[str]:
     """Tabulate messages per application and type."""
     loggers = sorted({logger for logger, _ in arrivals.messages})
     types = sorted({kind for _, kind in arrivals.messages})
-    rows = [
-        _row(
-            logger,
-            [f"{arrivals.messages[logger, kind]:,}" for kind in types] + [f"{arrivals.sent_by(logger):,}"],
-        )
-        for logger in loggers
-    ]
-    return [_row("MESSAGES THAT ARRIVED", [*types, "all"]), *rows]
+    rows = [_row("MESSAGES THAT ARRIVED", MESSAGES_WIDTH, [*types, "all"])]
+    for logger in loggers:
+        counts = [*(arrivals.messages[logger, kind] for kind in types), arrivals.sent_by(logger)]
+        rows.append(_row(logger, MESSAGES_WIDTH, [f"{count:,}" for count in counts]))
+    return rows
 
 
 def timers_table(arrivals: Arrivals, flush_seconds: int, seconds: float) -> list[str]:
     """Tabulate what the sidecar made of the timers, whose single measurements do not travel."""
-    heading = _row("TIMERS ROLLED UP", ["count", "rate/s", "count", "mean ms", "median ms", "upper_90"])
-    above = " " * (NAME_WIDTH + 2 * COLUMN_WIDTH) + f"  of the busiest {flush_seconds} s:"
+    above = _row("", TIMERS_WIDTH, ["", "", f"  in the busiest {flush_seconds} s:"])
+    columns = ["count", "rate/s", "count", "mean ms", "median", "upper_90"]
     rows = [_timer_row(name, timer, seconds) for name, timer in sorted(arrivals.timers.items())]
-    return [above, heading, *rows]
+    return [above, _row("TIMERS ROLLED UP", TIMERS_WIDTH, columns), *rows]
 
 
 def _timer_row(name: str, timer: Timer, seconds: float) -> str:
-    figures = timer.busiest
-    cells = [f"{figures.get(figure, 0):.1f}" for figure in ("mean", "median", "upper_90")]
-    whole = [f"{timer.count:,}", f"{timer.count / max(seconds, 1):.1f}", f"{figures.get('count', 0):.0f}"]
-    return _row(name, whole + cells)
+    whole = [f"{timer.count:,}", f"{timer.count / max(seconds, 1):.1f}"]
+    figures = [timer.busiest.get(figure, 0) for figure in ("mean", "median", "upper_90")]
+    busiest = [f"{timer.busiest.get('count', 0):.0f}", *(f"{figure:.1f}" for figure in figures)]
+    return _row(name, TIMERS_WIDTH, whole + busiest)

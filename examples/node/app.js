@@ -40,6 +40,10 @@ async function handle(request, response) {
   metlog.incr(`status.${status}`);
   const request_id = request.headers['x-request-id'] ?? randomUUID();
   metlog.metlog('services', { fields: { request_id, method, path, status } });
+  if (!server.listening) {
+    // The process is about to end: the client shall not come back on this connection.
+    response.setHeader('Connection', 'close');
+  }
   response.writeHead(status, { 'Content-Type': 'application/json' });
   response.end(JSON.stringify(answer));
 }
