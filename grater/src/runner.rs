@@ -265,7 +265,5 @@ impl OutputRunner {
 
 /// Between half of the pause and all of it, so that outputs that failed together do not try together.
 fn jittered(pause: Duration) -> Duration {
-    let nanos = u64::from(Instant::now().elapsed().subsec_nanos()) + u64::from(std::process::id());
-    let share = u32::try_from(nanos % 512).unwrap_or(0);
-    pause / 2 + pause / 1024 * share
+    pause.mul_f64(0.5 + metlog_core::sample::uniform() / 2.0)
 }

@@ -1,0 +1,8 @@
+//! The parts of `metlog-grater`: what routes messages and brings them to the back ends.
+
+pub mod config;
+pub mod daemon;
+pub mod dead_letters;
+pub mod output;
+pub mod route;
+pub mod runner;
