@@ -297,3 +297,13 @@ fn bytes_become_text_or_base64_in_json() {
     let json = to_json(&message);
     assert!(json.contains(r#""payload":"text""#) && json.contains(r#""binary":"/wA=""#), "{json}");
 }
+
+#[test]
+fn a_name_given_twice_keeps_its_place_and_its_last_value() {
+    for others in [2, 40] {
+        let names: String = (0..others).map(|n| format!(r#""name{n}":{n},"#)).collect();
+        let json = format!(r#"{{"type":"a","fields":{{"twice":1,{names}"twice":2}}}}"#);
+        let fields = from_json(json.as_bytes()).unwrap().message.fields;
+        assert_eq!((fields.len(), fields.iter().next()), (others + 1, Some(("twice", &Value::Int(2)))));
+    }
+}
