@@ -23,6 +23,7 @@ GUNICORN_OPTIONS = shlex.split("--preload --workers 2 --threads 4 --bind 127.0.0
 
 FLUSH_SECONDS = 2
 PAGE_SECONDS = 5.0
+SILENT = "does not answer on its admin socket"
 
 GRATER_TOML = """\
 [input.link]
@@ -77,18 +78,24 @@ class Daemon:
         self._config.write_text(f"data_dir = {json.dumps(str(self.data))}\n{config}")
         self.program = programs.start(name, [self._binary, "run", "--config", self._config])
         if not programs.wait_until(self._answers):
-            raise self.program.failure("does not answer on its admin socket")
+            raise self.program.failure(SILENT)
         self.listening: dict[str, str] = dict(self.page("/stats")["listening"])
 
     def _answers(self) -> bool:
         try:
-            self.page("/stats")
-        except OSError:
+            self._ask("/stats")
+        except (OSError, http.client.HTTPException):
             return False
         return True
 
     def page(self, path: str) -> Any:
-        """Ask for `/stats` or `/audit`."""
+        """Give back `/stats` or `/audit`; raise when it does not answer, as one that has died."""
+        try:
+            return self._ask(path)
+        except (OSError, http.client.HTTPException) as error:
+            raise self.program.failure(SILENT) from error
+
+    def _ask(self, path: str) -> Any:
         connection = http.client.HTTPConnection("metlog", timeout=PAGE_SECONDS)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(PAGE_SECONDS)
@@ -102,7 +109,9 @@ class Daemon:
     def audit(self) -> tuple[int, list[str]]:
         """Run the command `audit`: its code and its lines."""
         command: list[str | Path] = [self._binary, "audit", "--config", self._config]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, start_new_session=True, check=False
+        )
         if not done.stdout:
             raise DemoError(f"{self._binary.name} audit failed: {done.stderr.strip()}")
         return done.returncode, done.stdout.splitlines()

@@ -77,10 +77,13 @@ class Shell(threading.Thread):
     def run(self) -> None:
         """Send until told to stop."""
         while not self._stop_asked.is_set() and not self.failures:
-            done = subprocess.run(["bash", "-c", self.line], capture_output=True, text=True, check=False)
+            # In a session of its own, like all that the demo starts: Ctrl-C on the terminal is not for it.
+            done = subprocess.run(
+                ["bash", "-c", self.line], capture_output=True, text=True, start_new_session=True, check=False
+            )
             self.sent += STATSD_PACKETS
             if done.returncode or done.stderr:
-                self.failures.append(f"the statsd line failed: {done.stderr.strip()}")
+                self.failures.append(f"the statsd line ended with {done.returncode}: {done.stderr.strip()}")
 
 
 class Traffic:
