@@ -163,7 +163,7 @@ fn a_bad_configuration_is_refused_with_the_line_the_key_and_the_way_out() {
         ("metlog-sidecar", "[input.push]\nendpoints = [\"tcp://0.0.0.0:5566\"]\n", "not on loopback"),
         (
             "metlog-grater",
-            "catchall = [\"fiel\"]\n[[output]]\nname = \"file\"\ntype = \"file\"\npath = \"/tmp/x\"\n",
+            "catchall = [\"files\"]\n[[output]]\nname = \"file\"\ntype = \"file\"\npath = \"/tmp/x\"\n",
             "file",
         ),
         ("metlog-grater", "[[route]]\nname = \"r\"\nmatcher = \"Type ==\"\noutputs = [\"file\"]\n", "column"),

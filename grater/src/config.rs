@@ -196,8 +196,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_of_an_output_is_named() {
-        let text = "[[output]]\nname = 'f'\ntype = 'file'\npath = '/tmp/x'\npaht = 'y'\n";
+        let text = "[[output]]\nname = 'f'\ntype = 'file'\npath = '/tmp/x'\npaths = 'y'\n";
         let error = parse::<Config>(text, "grater.toml", |_| None).unwrap_err().to_string();
-        assert!(error.contains("`paht`") && error.contains("did you mean `path`"), "{error}");
+        assert!(error.contains("`paths`") && error.contains("did you mean `path`"), "{error}");
     }
 }

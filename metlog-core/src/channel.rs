@@ -2,7 +2,11 @@
 
 use std::{
     borrow::Cow,
-    sync::Arc,
+    cell::RefCell,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -13,7 +17,7 @@ use crate::{
     config::Settings,
     message::ENV_VERSION,
     process,
-    queue::Queue,
+    queue::{Buffer, Queue},
     sender::Target,
     stats::complain,
     wire::{
@@ -25,10 +29,16 @@ use crate::{
 
 /// A hand-off with its worker, rebuilt in a forked child at its first call.
 pub(crate) struct Channel {
+    /// Names the channel in the threads' seats; never used again.
+    id: u64,
     target: Arc<dyn Target>,
     logger: String,
     settings: Settings,
     live: ArcSwap<Live>,
+    /// The generation of `live`, readable without it.
+    generation: AtomicU64,
+    /// Messages refused by their severity alone: one addition for the call that is made most often.
+    filtered: Arc<AtomicU64>,
 }
 
 /// The part of a channel that belongs to one process.
@@ -42,14 +52,72 @@ pub(crate) struct Live {
     pub(crate) worker: OnceCell<()>,
 }
 
+/// One thread's place at a channel: what a call needs, without looking anything up that other threads share.
+pub(crate) struct Seat {
+    channel: u64,
+    pub(crate) live: Arc<Live>,
+    pub(crate) buffer: Arc<Buffer>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// This thread's seats, one for each channel it has used.
+    static SEATS: RefCell<Vec<Seat>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Every channel whose worker may hold messages when the process ends, its client in use or not. Without a lock, which
 /// a forked child could inherit locked for good.
 static CHANNELS: ArcSwapOption<Vec<Arc<Live>>> = ArcSwapOption::const_empty();
 
 impl Channel {
     pub(crate) fn new(target: Arc<dyn Target>, logger: String, settings: Settings) -> Arc<Self> {
-        let live = ArcSwap::from_pointee(Live::new(settings));
-        Arc::new(Self { target, logger, settings, live })
+        let filtered = Arc::default();
+        let live = Live::new(settings, &filtered);
+        Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            target,
+            logger,
+            settings,
+            generation: AtomicU64::new(live.generation),
+            live: ArcSwap::from_pointee(live),
+            filtered,
+        })
+    }
+
+    /// Counts a message that the bound of severity refused.
+    pub(crate) fn filter(&self) {
+        if self.generation.load(Ordering::Relaxed) != process::generation() {
+            self.live();
+        }
+        self.filtered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Runs `work`, once, in this thread's seat, which is taken at the thread's first call and again after a fork.
+    pub(crate) fn seated<T>(&self, work: impl Fn(&Seat) -> T) -> T {
+        let generation = process::generation();
+        let mine = |seat: &&Seat| seat.channel == self.id && seat.live.generation == generation;
+        let seated = SEATS.try_with(|seats| seats.try_borrow().ok()?.iter().find(mine).map(&work));
+        seated.ok().flatten().unwrap_or_else(|| self.take_seat(work))
+    }
+
+    /// A new seat. A thread that is past its own destructors, or inside another call, takes one for this call alone.
+    #[cold]
+    fn take_seat<T>(&self, work: impl Fn(&Seat) -> T) -> T {
+        let live = self.live();
+        let buffer = live.queue.register();
+        let seat = Seat { channel: self.id, live, buffer };
+        let done = work(&seat);
+        let _only_for_this_call = SEATS.try_with(|seats| {
+            let Ok(mut seats) = seats.try_borrow_mut() else { return };
+            // Seats at a closed channel, and those inherited by a fork, go when a new one is taken.
+            let generation = process::generation();
+            seats.retain(|old| {
+                old.channel != self.id && old.live.generation == generation && !old.live.queue.is_closed()
+            });
+            seats.push(seat);
+        });
+        done
     }
 
     pub(crate) fn live(&self) -> Arc<Live> {
@@ -66,8 +134,12 @@ impl Channel {
     fn renew(&self, inherited: &Arc<Live>) -> Arc<Live> {
         std::mem::forget(Arc::clone(inherited));
         // Of several threads that come here at once, one wins.
-        let fresh = Arc::new(Live::new(self.settings));
-        self.live.compare_and_swap(inherited, fresh);
+        let fresh = Arc::new(Live::new(self.settings, &self.filtered));
+        let before = self.live.compare_and_swap(inherited, Arc::clone(&fresh));
+        if Arc::ptr_eq(&before, inherited) {
+            self.filtered.store(0, Ordering::Relaxed);
+            self.generation.store(fresh.generation, Ordering::Relaxed);
+        }
         self.live.load_full()
     }
 }
@@ -83,14 +155,14 @@ impl Drop for Channel {
 }
 
 impl Live {
-    fn new(settings: Settings) -> Self {
+    fn new(settings: Settings, filtered: &Arc<AtomicU64>) -> Self {
         let producer = ProducerId::random().unwrap_or_else(|error| {
             complain("random", &error.to_string());
             ProducerId([0; 16])
         });
         Self {
             generation: process::generation(),
-            queue: Arc::new(Queue::new(settings.queue_bytes)),
+            queue: Arc::new(Queue::new(settings.queue_bytes, Arc::clone(filtered))),
             shared: Arc::default(),
             producer,
             hostname: process::hostname().into(),
@@ -105,6 +177,9 @@ impl Live {
 
     /// Starts the worker at the first message.
     pub(crate) fn start_worker(self: &Arc<Self>, channel: &Channel) {
+        if self.worker.get().is_some() {
+            return;
+        }
         self.worker.get_or_init(|| {
             CHANNELS.rcu(|channels| {
                 let known = channels.iter().flat_map(|channels| channels.iter());

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-pub use crate::channel::close_all;
 use crate::{
     channel::Channel,
+    clock,
     config::Settings,
     filter::Filter,
-    message::{ENV_VERSION, ORIGINAL_FIELD, Severity},
+    message::{ORIGINAL_FIELD, Severity},
     process,
     sample::Rate,
     sender::Target,
@@ -22,6 +22,7 @@ use crate::{
     value::{Encode, Encoded},
     wire::record::{self, Head, Identity, Parts},
 };
+pub use crate::{channel::close_all, value::Count};
 
 /// The fields of a call.
 #[derive(Clone, Copy)]
@@ -89,24 +90,6 @@ pub struct Options<'a> {
     pub original: &'a [(&'a str, &'a dyn Encode)],
 }
 
-/// How much a counter moves.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Count {
-    /// A whole number: `1`, `-3`.
-    Int(i64),
-    /// Any other: `2.5`, `2.0`.
-    Float(f64),
-}
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Int(count) => write!(f, "{count}"),
-            Self::Float(count) => write!(f, "{count:?}"),
-        }
-    }
-}
-
 /// What a close has left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {
@@ -123,6 +106,7 @@ pub struct Report {
 pub struct ClientBuilder {
     logger: String,
     severity: Severity,
+    severity_max: Severity,
     filters: Vec<Box<dyn Filter>>,
     target: Option<Arc<dyn Target>>,
     settings: Settings,
@@ -141,7 +125,10 @@ impl ClientBuilder {
 
     /// Adds a filter; a message must pass all of them.
     pub fn filter(mut self, filter: impl Filter + 'static) -> Self {
-        self.filters.push(Box::new(filter));
+        match filter.severity_max() {
+            Some(bound) => self.severity_max = self.severity_max.min(bound),
+            None => self.filters.push(Box::new(filter)),
+        }
         self
     }
 
@@ -163,6 +150,7 @@ impl ClientBuilder {
         Client(Arc::new(Inner {
             logger: self.logger,
             severity: self.severity,
+            severity_max: self.severity_max,
             filters: self.filters,
             channel,
         }))
@@ -188,6 +176,8 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     logger: String,
     severity: Severity,
+    /// Bounds of severity alone, looked at before anything else.
+    severity_max: Severity,
     filters: Vec<Box<dyn Filter>>,
     channel: Arc<Channel>,
 }
@@ -202,7 +192,7 @@ impl fmt::Debug for Client {
 struct Metric<'a> {
     kind: &'a str,
     name: &'a str,
-    payload: &'a str,
+    payload: Count,
     rate: Rate,
 }
 
@@ -222,6 +212,7 @@ impl Client {
         ClientBuilder {
             logger: String::new(),
             severity: Severity::default(),
+            severity_max: Severity::DEBUG,
             filters: Vec::new(),
             target: None,
             settings: Settings::default(),
@@ -230,7 +221,7 @@ impl Client {
 
     /// Sends a message of any type. Never waits, never fails: what is refused is counted.
     pub fn metlog(&self, kind: &str, options: Options<'_>) {
-        self.send(kind, options, &[]);
+        self.send(kind, &options, &[]);
     }
 
     /// Counts one.
@@ -241,7 +232,7 @@ impl Client {
     /// Counts `count`, sending a share `rate` of the calls. `options.payload` is not used.
     pub fn incr_with(&self, name: &str, count: Count, rate: Rate, options: Options<'_>) {
         if rate.sample() {
-            self.send_metric(&Metric { kind: "counter", name, payload: &count.to_string(), rate }, options);
+            self.send_metric(&Metric { kind: "counter", name, payload: count, rate }, options);
         }
     }
 
@@ -253,7 +244,7 @@ impl Client {
     /// Sets a gauge, sending a share `rate` of the calls. `options.payload` is not used.
     pub fn gauge_with(&self, name: &str, value: Count, rate: Rate, options: Options<'_>) {
         if rate.sample() {
-            self.send_metric(&Metric { kind: "gauge", name, payload: &value.to_string(), rate }, options);
+            self.send_metric(&Metric { kind: "gauge", name, payload: value, rate }, options);
         }
     }
 
@@ -275,12 +266,15 @@ impl Client {
     /// Sends a time in milliseconds. The rate says how it was sampled; this call always sends. `options.payload` is not
     /// used.
     pub fn timer_send_with(&self, name: &str, millis: i64, rate: Rate, options: Options<'_>) {
-        self.send_metric(&Metric { kind: "timer", name, payload: &millis.to_string(), rate }, options);
+        self.send_metric(&Metric { kind: "timer", name, payload: Count::Int(millis), rate }, options);
     }
 
     /// Sends `text` as an `oldstyle` message.
     pub fn log(&self, severity: Severity, text: &str, options: Options<'_>) {
-        self.send("oldstyle", Options { severity: Some(severity), payload: Some(&text), ..options }, &[]);
+        if severity > self.0.severity_max {
+            return self.0.channel.filter();
+        }
+        self.send("oldstyle", &Options { severity: Some(severity), payload: Some(&text), ..options }, &[]);
     }
 
     levels! {
@@ -297,40 +291,39 @@ impl Client {
     fn send_metric(&self, metric: &Metric<'_>, options: Options<'_>) {
         // The caller's fields come first: a field given twice keeps its last value.
         let own: [(&str, &dyn Encode); 2] = [("name", &metric.name), ("rate", &metric.rate.get())];
-        self.send(metric.kind, Options { payload: Some(&metric.payload), ..options }, &own);
+        self.send(metric.kind, &Options { payload: Some(&metric.payload), ..options }, &own);
     }
 
-    fn send(&self, kind: &str, options: Options<'_>, own: &[(&str, &dyn Encode)]) {
+    fn send(&self, kind: &str, options: &Options<'_>, own: &[(&str, &dyn Encode)]) {
         let inner = &self.0;
-        let live = inner.channel.live();
-        let logger = options.logger.unwrap_or(&inner.logger);
         let severity = options.severity.unwrap_or(inner.severity);
-        let timestamp = options.timestamp.unwrap_or_else(Timestamp::now);
-        if let Err(reason) = inner.pass(&Head { kind, severity, logger, timestamp }) {
-            return live.queue.refuse(reason);
+        if severity > inner.severity_max {
+            return inner.channel.filter();
         }
-        let identity = live.identity();
-        let given = Identity {
-            env_version: ENV_VERSION,
-            pid: options.pid.unwrap_or(identity.pid),
-            hostname: options.hostname.unwrap_or(identity.hostname),
-        };
-        let pushed = live.queue.push(|out| {
-            let fields = |out: &mut Vec<u8>| encode_fields(&options, own, out);
-            let identity = (given != identity).then_some(given);
-            let payload = options.payload.unwrap_or(&"");
-            record::write(out, Parts { kind, severity, logger, timestamp, payload, fields, identity })
+        let logger = options.logger.unwrap_or(&inner.logger);
+        let timestamp = options.timestamp.unwrap_or_else(clock::now);
+        let passed = inner.pass(&Head { kind, severity, logger, timestamp });
+        inner.channel.seated(|seat| {
+            if let Err(reason) = passed {
+                return seat.live.queue.refuse(&seat.buffer, reason);
+            }
+            let pushed = seat.live.queue.push(&seat.buffer, |out| {
+                let fields = |out: &mut Vec<u8>| encode_fields(options, own, out);
+                let identity = given_identity(options, seat.live.identity());
+                let payload = options.payload.unwrap_or(&"");
+                record::write(out, Parts { kind, severity, logger, timestamp, payload, fields, identity })
+            });
+            match pushed {
+                Ok(()) => seat.live.start_worker(&inner.channel),
+                Err(Reason::TooBig) => complain("too_big", "a message over 1 MiB was refused"),
+                Err(_) => {}
+            }
         });
-        match pushed {
-            Ok(()) => live.start_worker(&inner.channel),
-            Err(Reason::TooBig) => complain("too_big", "a message over 1 MiB was refused"),
-            Err(_) => {}
-        }
     }
 
     /// Counts a message that a language's face could not convert.
     pub fn refuse(&self, reason: Reason) {
-        self.0.channel.live().queue.refuse(reason);
+        self.0.channel.seated(|seat| seat.live.queue.refuse(&seat.buffer, reason));
     }
 
     /// The books at this moment.
@@ -369,6 +362,16 @@ impl Inner {
             Err(_) => Err(Reason::FilterError),
         }
     }
+}
+
+/// The sender's identity, when the caller gave another than this process'.
+fn given_identity<'a>(options: &Options<'a>, own: Identity<'a>) -> Option<Identity<'a>> {
+    if options.pid.is_none() && options.hostname.is_none() {
+        return None;
+    }
+    let pid = options.pid.unwrap_or(own.pid);
+    let given = Identity { pid, hostname: options.hostname.unwrap_or(own.hostname), ..own };
+    (given != own).then_some(given)
 }
 
 fn encode_fields(options: &Options<'_>, own: &[(&str, &dyn Encode)], out: &mut Vec<u8>) {

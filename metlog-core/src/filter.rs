@@ -8,6 +8,11 @@ use crate::{message::Severity, sample::Rate, wire::record::Head};
 pub trait Filter: Send + Sync {
     /// True lets the message pass.
     fn keep(&self, head: &Head<'_>) -> bool;
+
+    /// The bound, of a filter that is nothing but a bound of severity: the client then looks at it before anything else.
+    fn severity_max(&self) -> Option<Severity> {
+        None
+    }
 }
 
 /// Drops what is less severe than a bound.
@@ -17,6 +22,10 @@ pub struct SeverityMax(pub Severity);
 impl Filter for SeverityMax {
     fn keep(&self, head: &Head<'_>) -> bool {
         head.severity <= self.0
+    }
+
+    fn severity_max(&self) -> Option<Severity> {
+        Some(self.0)
     }
 }
 

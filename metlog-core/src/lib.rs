@@ -17,6 +17,7 @@
 
 mod channel;
 pub mod client;
+mod clock;
 pub mod config;
 pub mod error;
 pub mod filter;

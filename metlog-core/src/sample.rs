@@ -38,8 +38,10 @@ impl Default for Rate {
     }
 }
 
-/// A number in [0, 1) from a generator of this thread (xorshift64*, Vigna 2016: good enough for sampling).
-fn uniform() -> f64 {
+/// A number in [0, 1) from a generator of this thread (xorshift64*, Vigna 2016: good enough for sampling and jitter, not
+/// for secrets).
+#[must_use]
+pub fn uniform() -> f64 {
     thread_local! {
         static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(()) | 1);
     }

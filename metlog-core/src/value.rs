@@ -1,6 +1,6 @@
 //! What a payload or a field can hold, in memory, as JSON (serde) and as MessagePack ([`Encode`]).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{
@@ -305,6 +305,63 @@ encode! {
     Fields => |value, out| encode_map(value, out),
     Value => |value, out| encode_value(value, out),
     Encoded<'_> => |value, out| out.extend_from_slice(value.0),
+}
+
+/// How much a counter moves or a gauge shows; its payload is a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Count {
+    /// A whole number: `1`, `-3`.
+    Int(i64),
+    /// Any other: `2.5`, `2.0`.
+    Float(f64),
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(count) => write!(f, "{count}"),
+            Self::Float(count) => write!(f, "{count:?}"),
+        }
+    }
+}
+
+impl sealed::Sealed for Count {}
+
+/// As text, written without an allocation.
+impl Encode for Count {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Int(count) => itoa::Buffer::new().format(*count).encode(out),
+            Self::Float(_) => {
+                let mut text = ShortText::default();
+                // The longest double has 24 characters.
+                let _fits = write!(text, "{self}");
+                text.as_str().encode(out);
+            }
+        }
+    }
+}
+
+/// A few characters on the stack.
+#[derive(Default)]
+struct ShortText {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl ShortText {
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for ShortText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
 }
 
 /// One value that is MessagePack already, made with [`Encode`].

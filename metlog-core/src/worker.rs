@@ -25,6 +25,10 @@ const BUSY_WAIT: Duration = Duration::from_millis(50);
 /// After the last message, how long until the totals go out if they have changed since.
 const TOTALS_DELAY: Duration = Duration::from_secs(1);
 
+/// After so long without a message the worker stops looking every `batch_age` and waits to be woken. Until then a call
+/// makes no system call, however few there are.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
 /// How often a producer that has nothing to say says so: a receiver tells a quiet producer from a dead one by it.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
@@ -184,7 +188,7 @@ impl<'a> Worker<'a> {
             if moved >= self.settings.batch_bytes {
                 continue;
             }
-            if moved > 0 {
+            if moved > 0 || self.last_frame.elapsed() < REST_AFTER {
                 self.queue.nap(self.settings.batch_age);
             } else {
                 self.rest();
@@ -196,7 +200,7 @@ impl<'a> Worker<'a> {
         self.sender.close(time_left);
     }
 
-    /// Nothing came for a whole nap: brings the totals up to date, then waits for the next message.
+    /// Nothing came for a while: brings the totals up to date, then waits for the next message.
     fn rest(&mut self) {
         let changed = self.queue.books().attempted != self.told;
         let due = if changed { TOTALS_DELAY } else { KEEP_ALIVE };

@@ -1,0 +1,202 @@
+//! What a call costs the application's thread, against floors and peers of the same run.
+//!
+//! The message: type `services`, a payload of 20 bytes, fields `{userid: 25, req_time: 4, path: "/1.1/bookmarks"}`.
+
+mod support;
+
+use std::{
+    collections::HashSet,
+    hint::black_box,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use metlog_core::{
+    Client, Encode, Error, Options, Severity,
+    config::Settings,
+    fields,
+    filter::{SeverityMax, TypeBlacklist},
+    sender::{Delivery, Sender, Target},
+};
+use slog::Drain;
+use support::{in_this_process, measure, on_this_thread, run};
+
+/// Calls of one burst: small enough for the hand-off to hold them, so that no call is refused.
+const BURST: u32 = 8_000;
+
+/// Takes every batch and does nothing with it, or never takes any.
+#[derive(Clone)]
+struct Sink {
+    busy: Arc<AtomicBool>,
+}
+
+impl Sink {
+    fn new(busy: bool) -> Self {
+        Self { busy: Arc::new(AtomicBool::new(busy)) }
+    }
+}
+
+impl Target for Sink {
+    fn connect(&self) -> Result<Box<dyn Sender>, Error> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Sender for Sink {
+    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error> {
+        if self.busy.load(Ordering::Relaxed) {
+            return Ok(Delivery::Busy);
+        }
+        black_box(frame);
+        Ok(Delivery::ALL)
+    }
+}
+
+fn client(sink: &Sink) -> Client {
+    Client::builder().logger("syncstorage").sender(sink.clone()).build()
+}
+
+fn send(client: &Client) {
+    client.metlog(
+        "services",
+        Options {
+            payload: Some(&"this is the payload!"),
+            fields: fields(&[("userid", &25), ("req_time", &4), ("path", &"/1.1/bookmarks")]),
+            ..Options::default()
+        },
+    );
+}
+
+/// A burst of calls, and then time for the worker to catch up.
+fn burst(client: &Client, work: impl Fn(&Client)) -> f64 {
+    let nanos = on_this_thread(BURST, || (0..BURST).for_each(|_| work(client)));
+    assert!(client.flush(Duration::from_secs(10)));
+    nanos
+}
+
+/// The same message, encoded by rmp into a buffer that is kept.
+fn encode(out: &mut Vec<u8>) {
+    let _ = rmp::encode::write_array_len(out, 6);
+    "services".encode(out);
+    6_u32.encode(out);
+    "syncstorage".encode(out);
+    1_795_302_838_000_000_000_i64.encode(out);
+    "this is the payload!".encode(out);
+    let _ = rmp::encode::write_map_len(out, 3);
+    for (name, value) in [("userid", &25 as &dyn Encode), ("req_time", &4), ("path", &"/1.1/bookmarks")] {
+        name.encode(out);
+        value.encode(out);
+    }
+}
+
+/// Gives the peers' threads time to empty their queues, so that their bursts are not refused either.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(200));
+}
+
+thread_local! {
+    static KEPT: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+fn floors() -> Vec<support::Measure<'static>> {
+    let mut kept = Vec::with_capacity(4096);
+    let bytes = [7_u8; 200];
+    vec![
+        measure("rmp encode", move || {
+            on_this_thread(BURST, || {
+                for _ in 0..BURST {
+                    kept.clear();
+                    encode(black_box(&mut kept));
+                }
+            })
+        }),
+        measure("append 200 bytes to a thread-local Vec", move || {
+            KEPT.with_borrow_mut(Vec::clear);
+            let nanos = on_this_thread(BURST, || {
+                (0..BURST)
+                    .for_each(|_| KEPT.with_borrow_mut(|kept| kept.extend_from_slice(black_box(&bytes))));
+            });
+            KEPT.with_borrow_mut(|kept| black_box(kept.len()));
+            nanos
+        }),
+        measure("one quanta reading", || {
+            on_this_thread(BURST, || {
+                (0..BURST).for_each(|_| {
+                    black_box(quanta::Instant::now());
+                });
+            })
+        }),
+    ]
+}
+
+fn main() {
+    let (sink, stuck) = (Sink::new(false), Sink::new(true));
+    let ours = client(&sink);
+    let refused = Client::builder().sender(sink.clone()).filter(SeverityMax(Severity::ERROR)).build();
+    let blacklist = TypeBlacklist(HashSet::from(["services".to_owned()]));
+    let filtered = Client::builder().sender(sink.clone()).filter(blacklist).build();
+    let settings = Settings { queue_bytes: 64 * 1024, ..Settings::default() };
+    let full = Client::builder().sender(stuck.clone()).settings(settings).build();
+    (0..2_000).for_each(|_| send(&full));
+
+    let (writer, guard) = tracing_appender::non_blocking(io::sink());
+    let tracing = tracing::Dispatch::new(tracing_subscriber::fmt().json().with_writer(writer).finish());
+    let drain = slog_json::Json::default(io::sink()).ignore_res();
+    let drain = slog_async::Async::new(drain).chan_size(BURST as usize * 2).build().fuse();
+    let slog = slog::Logger::root(drain, slog::o!());
+
+    let mut measures = floors();
+    measures.extend([
+        measure("metlog: message with three fields", || burst(&ours, send)),
+        measure("metlog: message, whole process", || {
+            in_this_process(BURST, || {
+                (0..BURST).for_each(|_| send(&ours));
+                assert!(ours.flush(Duration::from_secs(10)));
+            })
+        }),
+        measure("metlog: counter as a message", || burst(&ours, |client| client.incr("sync.auth.ok"))),
+        measure("metlog: refused by its severity", || burst(&refused, |client| client.info("x"))),
+        measure("metlog: refused by a filter of types", || burst(&filtered, send)),
+        measure("metlog: refused by a full hand-off", || {
+            on_this_thread(BURST, || (0..BURST).for_each(|_| send(&full)))
+        }),
+        measure("tracing JSON, tracing-appender", || {
+            settle();
+            tracing::dispatcher::with_default(&tracing, || {
+                on_this_thread(BURST, || {
+                    for _ in 0..BURST {
+                        tracing::info!(userid = 25, req_time = 4, path = "/1.1/bookmarks", "this is the payload!");
+                    }
+                })
+            })
+        }),
+        measure("slog-async JSON", || {
+            settle();
+            on_this_thread(BURST, || {
+                for _ in 0..BURST {
+                    slog::info!(slog, "this is the payload!"; "userid" => 25, "req_time" => 4, "path" => "/1.1/bookmarks");
+                }
+            })
+        }),
+    ]);
+    let medians = run(measures);
+    println!();
+    let message = "metlog: message with three fields";
+    medians.at_most(
+        message,
+        1.5,
+        &["rmp encode", "append 200 bytes to a thread-local Vec", "one quanta reading"],
+    );
+    medians.cheaper(message, 8.0, "tracing JSON, tracing-appender");
+    medians.cheaper(message, 3.0, "slog-async JSON");
+    medians.cheaper("metlog: refused by a full hand-off", 1.0, message);
+    drop(guard);
+    stuck.busy.store(false, Ordering::Relaxed);
+    for client in [ours, refused, filtered, full] {
+        client.close(Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,90 @@
+//! What the benchmarks share: rounds that are interleaved, medians, and a table of ratios against the peers and floors of
+//! the same run. Machines are noisy; ratios within a run are not.
+#![allow(dead_code, reason = "each benchmark uses its share")]
+
+use std::time::Duration;
+
+use cpu_time::{ProcessTime, ThreadTime};
+
+/// How often everything is measured; the median counts.
+pub(crate) const ROUNDS: usize = 7;
+
+/// One thing that is measured: its name, and what gives nanoseconds per operation for one round.
+pub(crate) struct Measure<'a> {
+    name: &'static str,
+    round: Box<dyn FnMut() -> f64 + 'a>,
+}
+
+/// A measure of `round`.
+pub(crate) fn measure<'a>(name: &'static str, round: impl FnMut() -> f64 + 'a) -> Measure<'a> {
+    Measure { name, round: Box::new(round) }
+}
+
+/// CPU time of the calling thread per operation.
+pub(crate) fn on_this_thread(count: u32, work: impl FnOnce()) -> f64 {
+    let start = ThreadTime::now();
+    work();
+    per_operation(start.elapsed(), count)
+}
+
+/// CPU time of the whole process per operation.
+pub(crate) fn in_this_process(count: u32, work: impl FnOnce()) -> f64 {
+    let start = ProcessTime::now();
+    work();
+    per_operation(start.elapsed(), count)
+}
+
+fn per_operation(time: Duration, count: u32) -> f64 {
+    time.as_secs_f64() * 1e9 / f64::from(count)
+}
+
+/// Medians by name, in the order of the measures. The rounds are interleaved, so that a slow moment of the machine
+/// meets all measures alike.
+pub(crate) struct Medians(Vec<(&'static str, f64)>);
+
+/// Measures everything [`ROUNDS`] times, after one round that does not count.
+pub(crate) fn run(mut measures: Vec<Measure<'_>>) -> Medians {
+    let mut figures = vec![Vec::new(); measures.len()];
+    for round in 0..=ROUNDS {
+        for (measure, figures) in measures.iter_mut().zip(&mut figures) {
+            let figure = (measure.round)();
+            if round > 0 {
+                figures.push(figure);
+            }
+        }
+    }
+    let median = |figures: &mut Vec<f64>| {
+        figures.sort_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    };
+    let medians =
+        Medians(measures.iter().zip(&mut figures).map(|(m, figures)| (m.name, median(figures))).collect());
+    for (name, nanos) in &medians.0 {
+        println!("{name:<58} {nanos:>9.1} ns");
+    }
+    medians
+}
+
+impl Medians {
+    /// The median of a measure.
+    pub(crate) fn get(&self, name: &str) -> f64 {
+        self.0.iter().find(|(known, _)| *known == name).map_or(f64::NAN, |(_, nanos)| *nanos)
+    }
+
+    /// Prints `of` as a multiple of `to`, and whether it keeps its bar.
+    pub(crate) fn at_most(&self, of: &str, bar: f64, to: &[&str]) {
+        let floor: f64 = to.iter().map(|name| self.get(name)).sum();
+        verdict(of, self.get(of) / floor, "at most", bar, &to.join(" + "), |ratio| ratio <= bar);
+    }
+
+    /// Prints how many times cheaper `of` is than `than`, and whether it keeps its bar.
+    pub(crate) fn cheaper(&self, of: &str, bar: f64, than: &str) {
+        verdict(of, self.get(than) / self.get(of), "at least", bar, than, |ratio| ratio >= bar);
+    }
+}
+
+/// Prints one line of the table of bars.
+pub(crate) fn verdict(of: &str, ratio: f64, sense: &str, bar: f64, to: &str, kept: impl Fn(f64) -> bool) {
+    let word = if kept(ratio) { "ok" } else { "MISSED" };
+    println!("{word:<7} {of}: {ratio:.2} x of ({to}), bar {sense} {bar}");
+}
