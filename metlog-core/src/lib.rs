@@ -15,6 +15,7 @@
 //! assert_eq!(captured.messages().len(), 2);
 //! ```
 
+pub mod cef;
 mod channel;
 pub mod client;
 mod clock;
