@@ -21,6 +21,8 @@ pub mod client;
 mod clock;
 pub mod config;
 pub mod error;
+#[cfg(feature = "exceptions")]
+pub mod exception;
 pub mod filter;
 pub mod link;
 pub mod message;
