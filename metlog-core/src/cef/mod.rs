@@ -66,3 +66,27 @@ impl Client {
         formatted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Severity, Value, sender};
+
+    #[test]
+    fn the_message_carries_the_line_and_the_meta() {
+        let (memory, captured) = sender::memory::channel();
+        let client = Client::builder().logger("app").sender(memory).build();
+        let device = Device::from_config(|_| Some("x".to_owned())).unwrap();
+        let meta = CefMeta::new(None, Some("LOCAL4"), None, None).unwrap();
+        let formatted = client.cef(&Event::new(&device, AUTH_FAILURE, "High"), &meta);
+        client.close(Duration::from_secs(5));
+
+        let message = captured.messages().pop().unwrap();
+        assert_eq!((message.kind.as_str(), message.severity), ("cef", Severity::INFORMATIONAL));
+        assert_eq!(message.payload, Value::from(formatted.line));
+        let fields: crate::Fields = [("cef_meta", meta.fields())].into_iter().collect();
+        assert_eq!(message.fields, fields);
+    }
+}
