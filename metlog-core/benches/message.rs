@@ -1,6 +1,7 @@
 //! What a call costs the application's thread, against floors and peers of the same run.
 //!
 //! The message: type `services`, a payload of 20 bytes, fields `{userid: 25, req_time: 4, path: "/1.1/bookmarks"}`.
+#![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod support;
 
@@ -133,6 +134,44 @@ fn floors() -> Vec<support::Measure<'static>> {
     ]
 }
 
+/// The peers' asynchronous loggers, each writing JSON to nowhere on a thread of its own.
+fn peers() -> Vec<support::Measure<'static>> {
+    let (writer, guard) = tracing_appender::non_blocking(io::sink());
+    let tracing = tracing::Dispatch::new(tracing_subscriber::fmt().json().with_writer(writer).finish());
+    let drain = slog_json::Json::default(io::sink()).ignore_res();
+    let drain = slog_async::Async::new(drain).chan_size(BURST as usize * 2).build().fuse();
+    let context =
+        slog::o!("logger" => "syncstorage", "env_version" => "0.8", "pid" => 4711, "hostname" => "web1");
+    let slog = slog::Logger::root(drain, context);
+
+    vec![
+        measure("tracing JSON, tracing-appender", move || {
+            let _writes_until_the_end = &guard;
+            settle();
+            tracing::dispatcher::with_default(&tracing, || {
+                on_this_thread(BURST, || {
+                    for _ in 0..BURST {
+                        tracing::info!(
+                            userid = 25,
+                            req_time = 4,
+                            path = "/1.1/bookmarks",
+                            "this is the payload!"
+                        );
+                    }
+                })
+            })
+        }),
+        measure("slog-async JSON", move || {
+            settle();
+            on_this_thread(BURST, || {
+                for _ in 0..BURST {
+                    slog::info!(slog, "this is the payload!"; "type" => "services", "userid" => 25, "req_time" => 4, "path" => "/1.1/bookmarks");
+                }
+            })
+        }),
+    ]
+}
+
 fn main() {
     let (sink, stuck) = (Sink::new(false), Sink::new(true));
     let ours = client(&sink);
@@ -142,12 +181,6 @@ fn main() {
     let settings = Settings { queue_bytes: 64 * 1024, ..Settings::default() };
     let full = Client::builder().sender(stuck.clone()).settings(settings).build();
     (0..2_000).for_each(|_| send(&full));
-
-    let (writer, guard) = tracing_appender::non_blocking(io::sink());
-    let tracing = tracing::Dispatch::new(tracing_subscriber::fmt().json().with_writer(writer).finish());
-    let drain = slog_json::Json::default(io::sink()).ignore_res();
-    let drain = slog_async::Async::new(drain).chan_size(BURST as usize * 2).build().fuse();
-    let slog = slog::Logger::root(drain, slog::o!());
 
     let mut measures = floors();
     measures.extend([
@@ -164,25 +197,8 @@ fn main() {
         measure("metlog: refused by a full hand-off", || {
             on_this_thread(BURST, || (0..BURST).for_each(|_| send(&full)))
         }),
-        measure("tracing JSON, tracing-appender", || {
-            settle();
-            tracing::dispatcher::with_default(&tracing, || {
-                on_this_thread(BURST, || {
-                    for _ in 0..BURST {
-                        tracing::info!(userid = 25, req_time = 4, path = "/1.1/bookmarks", "this is the payload!");
-                    }
-                })
-            })
-        }),
-        measure("slog-async JSON", || {
-            settle();
-            on_this_thread(BURST, || {
-                for _ in 0..BURST {
-                    slog::info!(slog, "this is the payload!"; "userid" => 25, "req_time" => 4, "path" => "/1.1/bookmarks");
-                }
-            })
-        }),
     ]);
+    measures.extend(peers());
     let medians = run(measures);
     println!();
     let message = "metlog: message with three fields";
@@ -194,7 +210,6 @@ fn main() {
     medians.cheaper(message, 8.0, "tracing JSON, tracing-appender");
     medians.cheaper(message, 3.0, "slog-async JSON");
     medians.cheaper("metlog: refused by a full hand-off", 1.0, message);
-    drop(guard);
     stuck.busy.store(false, Ordering::Relaxed);
     for client in [ours, refused, filtered, full] {
         client.close(Duration::from_secs(2));

@@ -20,7 +20,10 @@ use crate::{
     timer::Timer,
     timestamp::Timestamp,
     value::{Encode, Encoded},
-    wire::record::{self, Head, Identity, Parts},
+    wire::{
+        pack,
+        record::{self, Head, Identity, Parts},
+    },
 };
 pub use crate::{channel::close_all, value::Count};
 
@@ -32,7 +35,7 @@ pub enum FieldSet<'a> {
     /// `count` names and values as MessagePack already, one after another: what a language's face makes.
     Encoded {
         /// How many pairs there are.
-        count: u32,
+        count: usize,
         /// Name, value, name, value, ...
         pairs: Encoded<'a>,
     },
@@ -45,14 +48,14 @@ pub fn fields<'a>(pairs: &'a [(&'a str, &'a dyn Encode)]) -> FieldSet<'a> {
 }
 
 impl FieldSet<'_> {
-    fn len(&self) -> u32 {
+    pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Pairs(pairs) => u32::try_from(pairs.len()).unwrap_or(u32::MAX),
+            Self::Pairs(pairs) => pairs.len(),
             Self::Encoded { count, .. } => *count,
         }
     }
 
-    fn encode_pairs(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode_pairs(&self, out: &mut Vec<u8>) {
         match self {
             Self::Pairs(pairs) => pairs.iter().for_each(|(name, value)| {
                 name.encode(out);
@@ -377,13 +380,13 @@ fn given_identity<'a>(options: &Options<'a>, own: Identity<'a>) -> Option<Identi
 fn encode_fields(options: &Options<'_>, own: &[(&str, &dyn Encode)], out: &mut Vec<u8>) {
     let own = FieldSet::Pairs(own);
     let original = FieldSet::Pairs(options.original);
-    let count = options.fields.len().saturating_add(own.len()).saturating_add(u32::from(original.len() > 0));
-    let _infallible = rmp::encode::write_map_len(out, count);
+    let count = options.fields.len() + own.len() + usize::from(original.len() > 0);
+    pack::map(out, count);
     options.fields.encode_pairs(out);
     own.encode_pairs(out);
     if original.len() > 0 {
         ORIGINAL_FIELD.encode(out);
-        let _infallible = rmp::encode::write_map_len(out, original.len());
+        pack::map(out, original.len());
         original.encode_pairs(out);
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     error::{Error, ErrorKind},
     hex,
     value::Encode,
-    wire::{batch::MAX_BATCH_BYTES, read::Reader},
+    wire::{batch::MAX_BATCH_BYTES, pack, read::Reader},
 };
 
 /// The versions of the link this build speaks, oldest and newest.
@@ -196,8 +196,7 @@ impl<'a> Frame<'a> {
 
 fn array(elements: &[&dyn Encode]) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
-    let _infallible =
-        rmp::encode::write_array_len(&mut out, u32::try_from(elements.len()).unwrap_or(u32::MAX));
+    pack::list(&mut out, elements.len());
     elements.iter().for_each(|element| element.encode(&mut out));
     out
 }

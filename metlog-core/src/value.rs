@@ -9,6 +9,8 @@ use serde::{
     ser::SerializeMap,
 };
 
+use crate::wire::pack;
+
 /// Any value a message can carry.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {
@@ -276,32 +278,31 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// rmp's writers fail only when the `Vec` does, which it cannot.
 macro_rules! encode {
     ($($type:ty => |$value:ident, $out:ident| $body:expr),+ $(,)?) => {$(
         impl sealed::Sealed for $type {}
         impl Encode for $type {
             fn encode(&self, $out: &mut Vec<u8>) {
                 let $value = self;
-                let _infallible = $body;
+                $body;
             }
         }
     )+};
 }
 
 encode! {
-    bool => |value, out| rmp::encode::write_bool(out, *value),
-    i32 => |value, out| rmp::encode::write_sint(out, (*value).into()),
-    i64 => |value, out| rmp::encode::write_sint(out, *value),
-    u32 => |value, out| rmp::encode::write_uint(out, (*value).into()),
-    u64 => |value, out| rmp::encode::write_uint(out, *value),
+    bool => |value, out| pack::boolean(out, *value),
+    i32 => |value, out| pack::signed(out, (*value).into()),
+    i64 => |value, out| pack::signed(out, *value),
+    u32 => |value, out| pack::unsigned(out, (*value).into()),
+    u64 => |value, out| pack::unsigned(out, *value),
     i128 => |value, out| encode_integer(*value, out),
-    f64 => |value, out| encode_float(*value, out),
-    str => |value, out| rmp::encode::write_str(out, value),
-    &str => |value, out| rmp::encode::write_str(out, value),
-    String => |value, out| rmp::encode::write_str(out, value),
-    [u8] => |value, out| rmp::encode::write_bin(out, value),
-    &[u8] => |value, out| rmp::encode::write_bin(out, value),
+    f64 => |value, out| pack::float(out, *value),
+    str => |value, out| pack::text(out, value),
+    &str => |value, out| pack::text(out, value),
+    String => |value, out| pack::text(out, value),
+    [u8] => |value, out| pack::bytes(out, value),
+    &[u8] => |value, out| pack::bytes(out, value),
     Fields => |value, out| encode_map(value, out),
     Value => |value, out| encode_value(value, out),
     Encoded<'_> => |value, out| out.extend_from_slice(value.0),
@@ -368,14 +369,6 @@ impl fmt::Write for ShortText {
 #[derive(Debug, Clone, Copy)]
 pub struct Encoded<'a>(pub &'a [u8]);
 
-fn encode_float(value: f64, out: &mut Vec<u8>) {
-    if value.is_finite() {
-        let _infallible = rmp::encode::write_f64(out, value);
-    } else {
-        let _infallible = rmp::encode::write_nil(out);
-    }
-}
-
 fn encode_integer(value: i128, out: &mut Vec<u8>) {
     match (i64::try_from(value), u64::try_from(value)) {
         (_, Ok(unsigned)) => unsigned.encode(out),
@@ -385,7 +378,7 @@ fn encode_integer(value: i128, out: &mut Vec<u8>) {
 }
 
 fn encode_map(fields: &Fields, out: &mut Vec<u8>) {
-    let _infallible = rmp::encode::write_map_len(out, u32::try_from(fields.len()).unwrap_or(u32::MAX));
+    pack::map(out, fields.len());
     for (name, value) in fields.iter() {
         name.encode(out);
         value.encode(out);
@@ -394,17 +387,14 @@ fn encode_map(fields: &Fields, out: &mut Vec<u8>) {
 
 fn encode_value(value: &Value, out: &mut Vec<u8>) {
     match value {
-        Value::Null => {
-            let _infallible = rmp::encode::write_nil(out);
-        }
+        Value::Null => pack::nil(out),
         Value::Bool(value) => value.encode(out),
         Value::Int(value) => value.encode(out),
         Value::Float(value) => value.encode(out),
         Value::Text(value) => value.encode(out),
         Value::Bytes(value) => value.as_slice().encode(out),
         Value::List(values) => {
-            let _infallible =
-                rmp::encode::write_array_len(out, u32::try_from(values.len()).unwrap_or(u32::MAX));
+            pack::list(out, values.len());
             values.iter().for_each(|value| value.encode(out));
         }
         Value::Map(fields) => fields.encode(out),

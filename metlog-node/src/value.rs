@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use metlog_core::{Encode, wire::MAX_DEPTH};
+use metlog_core::{
+    Encode,
+    wire::{MAX_DEPTH, pack},
+};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Values may be nested this deep, so that a message around them stays within [`MAX_DEPTH`].
@@ -13,7 +16,7 @@ const DEEPEST: usize = MAX_DEPTH - 8;
 /// The entries of one JSON object as names and values, one after another.
 #[derive(Default)]
 pub(crate) struct Pairs {
-    pub(crate) count: u32,
+    pub(crate) count: usize,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -99,12 +102,12 @@ impl<'de> Visitor<'de> for Transcode<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let depth = one_less::<A::Error>(self.depth)?;
         let start = self.out.len();
-        let mut count = 0_u32;
+        let mut count = 0_usize;
         while items.next_element_seed(Transcode { out: self.out, depth })?.is_some() {
             count = count.saturating_add(1);
         }
         put_in_front(self.out, start, |out| {
-            let _infallible = rmp::encode::write_array_len(out, count);
+            pack::list(out, count);
         });
         Ok(())
     }
@@ -114,7 +117,7 @@ impl<'de> Visitor<'de> for Transcode<'_> {
         let depth = one_less::<A::Error>(self.depth)?;
         let count = Entries { out: self.out, depth }.visit_map(entries)?;
         put_in_front(self.out, start, |out| {
-            let _infallible = rmp::encode::write_map_len(out, count);
+            pack::map(out, count);
         });
         Ok(())
     }
@@ -127,14 +130,14 @@ struct Entries<'a> {
 }
 
 impl<'de> Visitor<'de> for Entries<'_> {
-    type Value = u32;
+    type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<u32, A::Error> {
-        let mut count = 0_u32;
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<usize, A::Error> {
+        let mut count = 0_usize;
         while entries.next_key_seed(Transcode { out: self.out, depth: 0 })?.is_some() {
             entries.next_value_seed(Transcode { out: self.out, depth: self.depth })?;
             count = count.saturating_add(1);

@@ -15,7 +15,7 @@
 use metlog_core::{
     stats::Reason,
     value::{Encode, Value},
-    wire::MAX_MESSAGE_BYTES,
+    wire::{MAX_MESSAGE_BYTES, pack},
 };
 use pyo3::{
     prelude::*,
@@ -41,7 +41,7 @@ pub(crate) fn encode(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Result<(), 
 ///
 /// # Errors
 /// As [`encode`].
-pub(crate) fn encode_pairs(fields: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> Result<u32, Reason> {
+pub(crate) fn encode_pairs(fields: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> Result<usize, Reason> {
     encode_pairs_within(&snapshot(fields), out, MAX_DEPTH)
 }
 
@@ -76,11 +76,11 @@ fn encode_container(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, depth: u32) -> 
     let Some(inner) = depth.checked_sub(1) else { return append_text("...", out) };
     if let Ok(fields) = value.cast::<PyDict>() {
         let pairs = snapshot(fields);
-        let _infallible = rmp::encode::write_map_len(out, count(pairs.len()));
+        pack::map(out, pairs.len());
         return encode_pairs_within(&pairs, out, inner).map(drop);
     }
     if let Some(items) = items(value)? {
-        let _infallible = rmp::encode::write_array_len(out, count(items.len()));
+        pack::list(out, items.len());
         return items.iter().try_for_each(|item| encode_within(&item, out, inner));
     }
     append_text(&text::known(value).unwrap_or_else(|| text::of_type(value)), out)
@@ -107,12 +107,12 @@ fn snapshot<'py>(fields: &Bound<'py, PyDict>) -> Pairs<'py> {
     fields.iter().collect()
 }
 
-fn encode_pairs_within(pairs: &Pairs<'_>, out: &mut Vec<u8>, depth: u32) -> Result<u32, Reason> {
+fn encode_pairs_within(pairs: &Pairs<'_>, out: &mut Vec<u8>, depth: u32) -> Result<usize, Reason> {
     for (name, value) in pairs {
         append_text(&text::of_name(name), out)?;
         encode_within(value, out, depth)?;
     }
-    Ok(count(pairs.len()))
+    Ok(pairs.len())
 }
 
 fn encode_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) {
@@ -141,9 +141,4 @@ fn append_bytes(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
 
 fn room(more: usize, out: &[u8]) -> Result<(), Reason> {
     if out.len().saturating_add(more) > MAX_MESSAGE_BYTES { Err(Reason::TooBig) } else { Ok(()) }
-}
-
-/// Python's containers hold fewer than 2^32 items within [`MAX_MESSAGE_BYTES`]; more are refused as too big.
-fn count(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -58,7 +58,7 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Adds to a counter of [`KNOWN`].
+    /// Adds to the counter `name`, one of those this module names.
     pub fn add(&self, name: &'static str, labels: &[(&str, &str)], count: u64) {
         let family = self.0.families.get(name);
         debug_assert!(family.is_some(), "counter {name} is not known");

@@ -55,7 +55,7 @@ pub(crate) fn run(mut measures: Vec<Measure<'_>>) -> Medians {
     }
     let median = |figures: &mut Vec<f64>| {
         figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
+        figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
     };
     let medians =
         Medians(measures.iter().zip(&mut figures).map(|(m, figures)| (m.name, median(figures))).collect());
@@ -74,17 +74,18 @@ impl Medians {
     /// Prints `of` as a multiple of `to`, and whether it keeps its bar.
     pub(crate) fn at_most(&self, of: &str, bar: f64, to: &[&str]) {
         let floor: f64 = to.iter().map(|name| self.get(name)).sum();
-        verdict(of, self.get(of) / floor, "at most", bar, &to.join(" + "), |ratio| ratio <= bar);
+        let ratio = self.get(of) / floor;
+        verdict(ratio <= bar, &format!("{of}: {ratio:.2} x of ({}), bar at most {bar}", to.join(" + ")));
     }
 
     /// Prints how many times cheaper `of` is than `than`, and whether it keeps its bar.
     pub(crate) fn cheaper(&self, of: &str, bar: f64, than: &str) {
-        verdict(of, self.get(than) / self.get(of), "at least", bar, than, |ratio| ratio >= bar);
+        let ratio = self.get(than) / self.get(of);
+        verdict(ratio >= bar, &format!("{of}: {ratio:.2} x cheaper than {than}, bar at least {bar}"));
     }
 }
 
 /// Prints one line of the table of bars.
-pub(crate) fn verdict(of: &str, ratio: f64, sense: &str, bar: f64, to: &str, kept: impl Fn(f64) -> bool) {
-    let word = if kept(ratio) { "ok" } else { "MISSED" };
-    println!("{word:<7} {of}: {ratio:.2} x of ({to}), bar {sense} {bar}");
+fn verdict(kept: bool, line: &str) {
+    println!("{:<7} {line}", if kept { "ok" } else { "MISSED" });
 }

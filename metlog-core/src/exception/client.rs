@@ -76,21 +76,8 @@ fn epoch_seconds(event: &Event) -> f64 {
 }
 
 /// The caller's fields first: a field given twice keeps its last value.
-fn encode_pairs(given: &FieldSet<'_>, own: &[(&str, &dyn Encode)], out: &mut Vec<u8>) -> u32 {
-    let given = match given {
-        FieldSet::Pairs(pairs) => encode_all(pairs, out),
-        FieldSet::Encoded { count, pairs } => {
-            pairs.encode(out);
-            *count
-        }
-    };
-    given.saturating_add(encode_all(own, out))
-}
-
-fn encode_all(pairs: &[(&str, &dyn Encode)], out: &mut Vec<u8>) -> u32 {
-    for (name, value) in pairs {
-        name.encode(out);
-        value.encode(out);
-    }
-    u32::try_from(pairs.len()).unwrap_or(u32::MAX)
+fn encode_pairs(given: &FieldSet<'_>, own: &[(&str, &dyn Encode)], out: &mut Vec<u8>) -> usize {
+    given.encode_pairs(out);
+    FieldSet::Pairs(own).encode_pairs(out);
+    given.len() + own.len()
 }

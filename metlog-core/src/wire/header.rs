@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{read::Reader, record::Identity};
+use super::{pack, read::Reader, record::Identity};
 use crate::{
     error::{Error, ErrorKind},
     hex,
@@ -185,7 +185,7 @@ impl Header {
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let _infallible = rmp::encode::write_map_len(out, 14);
+        pack::map(out, 14);
         key::PRODUCER.encode(out);
         self.producer.0.as_slice().encode(out);
         for (key, number) in [
@@ -199,14 +199,14 @@ impl Header {
             number.encode(out);
         }
         key::PRESENT.encode(out);
-        let _infallible = rmp::encode::write_array_len(out, small_len(2 * self.present.len()));
+        pack::list(out, 2 * self.present.len());
         for (offset, length) in &self.present {
             offset.encode(out);
             length.encode(out);
         }
         for (key, counts) in [(key::REMOVED, &self.removed), (key::REFUSED, &self.refused)] {
             key.encode(out);
-            let _infallible = rmp::encode::write_map_len(out, small_len(counts.len()));
+            pack::map(out, counts.len());
             for (reason, count) in counts {
                 reason.encode(out);
                 count.encode(out);
@@ -288,11 +288,6 @@ impl Header {
         }
         Ok(())
     }
-}
-
-/// Header maps and arrays are bounded by the messages of a batch.
-fn small_len(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 fn encoding(found: u64) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod json;
+pub mod pack;
 pub mod record;
 
 mod header;

@@ -10,7 +10,7 @@
 //! The order lets a reader look at type, severity and logger without decoding the rest, and the length lets it step
 //! over a message without looking at all. The timestamp is nanoseconds since the epoch.
 
-use super::{MAX_MESSAGE_BYTES, read::Reader};
+use super::{MAX_MESSAGE_BYTES, pack, read::Reader};
 use crate::{
     error::{Error, ErrorKind},
     message::{Message, Severity},
@@ -58,7 +58,7 @@ pub fn write<F: FnOnce(&mut Vec<u8>)>(out: &mut Vec<u8>, parts: Parts<'_, F>) ->
     let start = out.len();
     out.extend_from_slice(&[0; LENGTH_BYTES]);
     let columns = if parts.identity.is_some() { 9 } else { 6 };
-    let _infallible = rmp::encode::write_array_len(out, columns);
+    pack::list(out, columns);
     parts.kind.encode(out);
     u32::from(parts.severity.as_u8()).encode(out);
     parts.logger.encode(out);
