@@ -49,7 +49,7 @@ pub(crate) struct Columns<'a> {
     scratch: Vec<u8>,
     payload: Option<Range<usize>>,
     fields: Range<usize>,
-    field_count: u32,
+    field_count: usize,
     original: Vec<(&'static str, Range<usize>)>,
 }
 
