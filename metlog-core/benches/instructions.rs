@@ -11,7 +11,7 @@ use std::{
 };
 
 use metlog_core::{
-    Client, Encode, Options, Severity, fields,
+    Client, Options, Severity, fields,
     filter::{SeverityMax, TypeBlacklist},
     sender,
 };
@@ -41,7 +41,7 @@ const OPERATIONS: [Operation; 5] = [
         let mut out = Vec::with_capacity(4096);
         (0..count).for_each(|_| {
             out.clear();
-            encode(std::hint::black_box(&mut out));
+            let _infallible = encode(std::hint::black_box(&mut out));
         });
     }),
     ("message with three fields, calling thread", 0, |count| {
@@ -68,18 +68,21 @@ fn send(client: &Client) {
     );
 }
 
-fn encode(out: &mut Vec<u8>) {
-    let _ = rmp::encode::write_array_len(out, 6);
-    "services".encode(out);
-    6_u32.encode(out);
-    "syncstorage".encode(out);
-    1_795_302_838_000_000_000_i64.encode(out);
-    "this is the payload!".encode(out);
-    let _ = rmp::encode::write_map_len(out, 3);
-    for (name, value) in [("userid", &25 as &dyn Encode), ("req_time", &4), ("path", &"/1.1/bookmarks")] {
-        name.encode(out);
-        value.encode(out);
-    }
+/// The same message, encoded by rmp into a buffer that is kept.
+fn encode(out: &mut Vec<u8>) -> Result<(), rmp::encode::ValueWriteError> {
+    rmp::encode::write_array_len(out, 6)?;
+    rmp::encode::write_str(out, "services")?;
+    rmp::encode::write_uint(out, 6)?;
+    rmp::encode::write_str(out, "syncstorage")?;
+    rmp::encode::write_sint(out, 1_795_302_838_000_000_000)?;
+    rmp::encode::write_str(out, "this is the payload!")?;
+    rmp::encode::write_map_len(out, 3)?;
+    rmp::encode::write_str(out, "userid")?;
+    rmp::encode::write_sint(out, 25)?;
+    rmp::encode::write_str(out, "req_time")?;
+    rmp::encode::write_sint(out, 4)?;
+    rmp::encode::write_str(out, "path")?;
+    rmp::encode::write_str(out, "/1.1/bookmarks")
 }
 
 /// Instructions of this program's first thread when it makes `count` calls of `operation`.

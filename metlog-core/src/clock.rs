@@ -1,9 +1,15 @@
 //! The time of a message, cheap: the processor's own counter, set by the system clock twice a second.
 //!
 //! Measured: a reading costs 13 ns, `SystemTime::now` 34. Between two settings the counter drifts by microseconds; when
-//! the system clock is stepped, messages follow within [`SET_AGAIN`].
+//! the system clock is stepped, messages follow within [`SET_AGAIN`]. Learning how fast the counter runs takes up to 200 ms
+//! of computing, which no call and not the worker may wait for: a thread of its own does it, and until it has, the system
+//! clock is read.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use crate::timestamp::Timestamp;
 
@@ -23,12 +29,31 @@ impl Mark {
     }
 }
 
+/// True once the counter's speed is known.
+static LEARNT: AtomicBool = AtomicBool::new(false);
+
+/// Starts to learn the counter's speed, unless it is known.
+pub(crate) fn learn() {
+    if LEARNT.load(Ordering::Relaxed) {
+        return;
+    }
+    let learn = || {
+        quanta::Instant::now();
+        LEARNT.store(true, Ordering::Release);
+    };
+    // Without the thread the system clock goes on being read.
+    let _started = std::thread::Builder::new().name("metlog-clock".to_owned()).spawn(learn);
+}
+
 thread_local! {
     static MARK: Cell<Option<Mark>> = const { Cell::new(None) };
 }
 
 /// The system clock, now, within a millisecond.
 pub(crate) fn now() -> Timestamp {
+    if !LEARNT.load(Ordering::Acquire) {
+        return Timestamp::now();
+    }
     let counter = quanta::Instant::now();
     let mark = MARK.try_with(Cell::get).ok().flatten();
     if let Some(mark) = mark {
@@ -54,6 +79,7 @@ mod tests {
 
     #[test]
     fn it_is_the_system_clock_within_a_millisecond() {
+        learn();
         let deadline = std::time::Instant::now() + SET_AGAIN * 3;
         let (mut readings, mut late) = (0_u32, 0_u32);
         while std::time::Instant::now() < deadline {

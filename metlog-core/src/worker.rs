@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    clock,
     config::Settings,
     error::Error,
     queue::Queue,
@@ -128,6 +129,7 @@ pub(crate) fn start(
 ) -> Result<(), Error> {
     let run = move || {
         queue.attach_worker();
+        clock::learn();
         let sender = target.connect().unwrap_or_else(|error| {
             complain("connect", &format!("messages are dropped: {error}"));
             Box::new(Nowhere)
