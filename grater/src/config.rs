@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use metlog_pipeline::{
     admin::AdminConfig,
-    config::{SpoolConfig, default_data_dir},
-    endpoint,
+    config::{Sockets, SpoolConfig, default_data_dir},
 };
 use serde::Deserialize;
 
@@ -65,14 +64,6 @@ impl Default for Inputs {
     }
 }
 
-/// A ZeroMQ input.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sockets {
-    /// `ipc://` paths and `tcp://` addresses on loopback to bind.
-    pub endpoints: Vec<String>,
-}
-
 /// One `[[output]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct OutputConfig {
@@ -114,14 +105,7 @@ impl Config {
     /// Everything that is wrong with it, a line each.
     #[must_use]
     pub fn check(&self) -> Vec<String> {
-        let mut wrong: Vec<String> = self
-            .input
-            .link
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| endpoint::check(endpoint).err())
-            .map(|error| format!("input.link.endpoints: {error}"))
-            .collect();
+        let mut wrong: Vec<String> = self.input.link.check("input.link").collect();
         if self.input.link.endpoints.is_empty() {
             wrong.push("input.link.endpoints is empty, expected where sidecars forward to".to_owned());
         }

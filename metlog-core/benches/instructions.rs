@@ -3,6 +3,8 @@
 //! The program runs itself under valgrind with two numbers of calls; the difference is what a call costs.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints, and is called by itself")]
 
+mod support;
+
 use std::{
     collections::HashSet,
     env,
@@ -11,10 +13,11 @@ use std::{
 };
 
 use metlog_core::{
-    Client, Options, Severity, fields,
+    Client, Severity,
     filter::{SeverityMax, TypeBlacklist},
     sender,
 };
+use support::message::{encode, send};
 
 /// Calls of the short and of the long run.
 const COUNTS: (u32, u32) = (2_000, 4_000);
@@ -55,34 +58,6 @@ const OPERATIONS: [Operation; 5] = [
 fn client(set: impl FnOnce(metlog_core::ClientBuilder) -> metlog_core::ClientBuilder) -> Client {
     let (memory, _captured) = sender::memory::channel();
     set(Client::builder().logger("syncstorage").sender(memory)).build()
-}
-
-fn send(client: &Client) {
-    client.metlog(
-        "services",
-        Options {
-            payload: Some(&"this is the payload!"),
-            fields: fields(&[("userid", &25), ("req_time", &4), ("path", &"/1.1/bookmarks")]),
-            ..Options::default()
-        },
-    );
-}
-
-/// The same message, encoded by rmp into a buffer that is kept.
-fn encode(out: &mut Vec<u8>) -> Result<(), rmp::encode::ValueWriteError> {
-    rmp::encode::write_array_len(out, 6)?;
-    rmp::encode::write_str(out, "services")?;
-    rmp::encode::write_uint(out, 6)?;
-    rmp::encode::write_str(out, "syncstorage")?;
-    rmp::encode::write_sint(out, 1_795_302_838_000_000_000)?;
-    rmp::encode::write_str(out, "this is the payload!")?;
-    rmp::encode::write_map_len(out, 3)?;
-    rmp::encode::write_str(out, "userid")?;
-    rmp::encode::write_sint(out, 25)?;
-    rmp::encode::write_str(out, "req_time")?;
-    rmp::encode::write_sint(out, 4)?;
-    rmp::encode::write_str(out, "path")?;
-    rmp::encode::write_str(out, "/1.1/bookmarks")
 }
 
 /// Instructions of this program's first thread when it makes `count` calls of `operation`.

@@ -17,14 +17,17 @@ use std::{
 };
 
 use metlog_core::{
-    Client, Error, Options, Severity,
+    Client, Error, Severity,
     config::Settings,
-    fields,
     filter::{SeverityMax, TypeBlacklist},
     sender::{Delivery, Sender, Target},
 };
 use slog::Drain;
-use support::{in_this_process, measure, on_this_thread, run};
+use support::{
+    in_this_process, measure,
+    message::{encode, send},
+    on_this_thread, run,
+};
 
 /// Calls of one burst: small enough for the hand-off to hold them, so that no call is refused.
 const BURST: u32 = 8_000;
@@ -61,39 +64,11 @@ fn client(sink: &Sink) -> Client {
     Client::builder().logger("syncstorage").sender(sink.clone()).build()
 }
 
-fn send(client: &Client) {
-    client.metlog(
-        "services",
-        Options {
-            payload: Some(&"this is the payload!"),
-            fields: fields(&[("userid", &25), ("req_time", &4), ("path", &"/1.1/bookmarks")]),
-            ..Options::default()
-        },
-    );
-}
-
 /// A burst of calls, and then time for the worker to catch up.
 fn burst(client: &Client, work: impl Fn(&Client)) -> f64 {
     let nanos = on_this_thread(BURST, || (0..BURST).for_each(|_| work(client)));
     assert!(client.flush(Duration::from_secs(10)));
     nanos
-}
-
-/// The same message, encoded by rmp into a buffer that is kept.
-fn encode(out: &mut Vec<u8>) -> Result<(), rmp::encode::ValueWriteError> {
-    rmp::encode::write_array_len(out, 6)?;
-    rmp::encode::write_str(out, "services")?;
-    rmp::encode::write_uint(out, 6)?;
-    rmp::encode::write_str(out, "syncstorage")?;
-    rmp::encode::write_sint(out, 1_795_302_838_000_000_000)?;
-    rmp::encode::write_str(out, "this is the payload!")?;
-    rmp::encode::write_map_len(out, 3)?;
-    rmp::encode::write_str(out, "userid")?;
-    rmp::encode::write_sint(out, 25)?;
-    rmp::encode::write_str(out, "req_time")?;
-    rmp::encode::write_sint(out, 4)?;
-    rmp::encode::write_str(out, "path")?;
-    rmp::encode::write_str(out, "/1.1/bookmarks")
 }
 
 /// Gives the peers' threads time to empty their queues, so that their bursts are not refused either.

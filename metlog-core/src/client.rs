@@ -10,7 +10,7 @@ use std::{
 use crate::{
     channel::Channel,
     clock,
-    config::Settings,
+    config::{EXIT_TIMEOUT, Settings},
     filter::Filter,
     message::{ORIGINAL_FIELD, Severity},
     process,
@@ -147,7 +147,7 @@ impl ClientBuilder {
 
     /// The client. It starts no thread and opens no socket before its first message.
     pub fn build(self) -> Client {
-        process::install_hooks();
+        process::install_hooks(|| close_all(EXIT_TIMEOUT));
         let target = self.target.unwrap_or_else(default_target);
         let channel = Channel::new(target, self.logger.clone(), self.settings);
         Client(Arc::new(Inner {

@@ -9,9 +9,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use once_cell::sync::Lazy;
+use once_cell::sync::{Lazy, OnceCell};
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// What is done at the end of the process.
+static END: OnceCell<fn()> = OnceCell::new();
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -19,7 +22,7 @@ extern "C" fn in_child() {
 
 extern "C" fn at_exit() {
     // A panic must not cross into C.
-    let _ended = std::panic::catch_unwind(|| crate::client::close_all(crate::config::EXIT_TIMEOUT));
+    let _ended = std::panic::catch_unwind(|| END.get().map(|end| end()));
 }
 
 static HOOKS: Lazy<()> = Lazy::new(|| {
@@ -33,8 +36,9 @@ static HOOKS: Lazy<()> = Lazy::new(|| {
     }
 });
 
-/// Installs the hooks once.
-pub(crate) fn install_hooks() {
+/// Installs the hooks once; `end` is called when the process ends by `exit` or by returning from `main`.
+pub(crate) fn install_hooks(end: fn()) {
+    let _the_first_one_stays = END.set(end);
     Lazy::force(&HOOKS);
 }
 

@@ -12,7 +12,10 @@ use serde::{
     de::{DeserializeOwned, Error as _},
 };
 
-use crate::spool::{Durability, SpoolOptions};
+use crate::{
+    endpoint,
+    spool::{Durability, SpoolOptions},
+};
 
 /// A configuration that cannot be used. The text names the file, the line and the key.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +171,22 @@ impl SpoolConfig {
             segment_bytes: self.segment_bytes.as_u64(),
             durability: self.durability,
         }
+    }
+}
+
+/// A ZeroMQ input.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sockets {
+    /// `ipc://` paths and `tcp://` addresses on loopback to bind; none switches the input off.
+    pub endpoints: Vec<String>,
+}
+
+impl Sockets {
+    /// Everything that is wrong with them, a line each; `section` is where they stand in the file.
+    pub fn check(&self, section: &str) -> impl Iterator<Item = String> {
+        let errors = self.endpoints.iter().filter_map(|endpoint| endpoint::check(endpoint).err());
+        errors.map(move |error| format!("{section}.endpoints: {error}"))
     }
 }
 

@@ -8,8 +8,7 @@ use std::{
 
 use metlog_pipeline::{
     admin::AdminConfig,
-    config::{SpoolConfig, default_data_dir, duration},
-    endpoint,
+    config::{Sockets, SpoolConfig, default_data_dir, duration},
     link::sender::ForwardConfig,
     rollup::RollupOptions,
 };
@@ -83,14 +82,6 @@ fn local_endpoints(socket: &str, port: u16) -> Vec<String> {
     ipc.into_iter().chain([format!("tcp://127.0.0.1:{port}")]).collect()
 }
 
-/// A ZeroMQ input.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sockets {
-    /// `ipc://` paths and `tcp://` addresses on loopback to bind; none switches the input off.
-    pub endpoints: Vec<String>,
-}
-
 /// A UDP input.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,16 +139,11 @@ impl Config {
     /// Everything that is wrong with it, a line each.
     #[must_use]
     pub fn check(&self) -> Vec<String> {
-        let bound = [("input.push", &self.input.push), ("input.link", &self.input.link)];
-        let endpoints = bound.iter().flat_map(|(section, sockets)| {
-            sockets.endpoints.iter().filter_map(move |endpoint| {
-                endpoint::check(endpoint).err().map(|error| format!("{section}.endpoints: {error}"))
-            })
-        });
+        let inputs = self.input.push.check("input.push").chain(self.input.link.check("input.link"));
         let forward = self.forward.endpoints.is_empty();
         let forward =
             forward.then(|| "forward.endpoints is empty, expected the grater's link endpoint".to_owned());
         let admin = self.admin.check().err().map(|error| error.to_string());
-        endpoints.chain(forward).chain(admin).collect()
+        inputs.chain(forward).chain(admin).collect()
     }
 }

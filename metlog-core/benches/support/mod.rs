@@ -2,6 +2,8 @@
 //! the same run. Machines are noisy; ratios within a run are not.
 #![allow(dead_code, reason = "each benchmark uses its share")]
 
+pub(crate) mod message;
+
 use std::time::Duration;
 
 use cpu_time::{ProcessTime, ThreadTime};
