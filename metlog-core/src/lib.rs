@@ -15,6 +15,7 @@
 //! assert_eq!(captured.messages().len(), 2);
 //! ```
 
+pub mod aggregate;
 pub mod cef;
 mod channel;
 pub mod client;
@@ -30,6 +31,7 @@ pub mod process;
 pub mod queue;
 pub mod sample;
 pub mod sender;
+pub mod sketch;
 pub mod stats;
 pub mod timer;
 pub mod timestamp;
