@@ -1,7 +1,8 @@
-//! Counter, timer and gauge messages as samples of the roll-up.
+//! Counter, timer, sketch and gauge messages as samples of the roll-up.
 
 use metlog_core::{
     Fields, Value,
+    sketch::{SKETCH_TYPE, Sketch},
     wire::record::{Head, Record},
 };
 use metlog_pipeline::rollup::{Sample, SampleRate, message_key};
@@ -14,33 +15,57 @@ pub struct Metric {
     /// Under which it is summed.
     pub key: String,
     /// What is summed.
-    pub sample: Sample<'static>,
+    measured: Measured,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Measured {
+    One(Sample<'static>),
+    Many(Sketch),
 }
 
 impl Metric {
-    /// Reads a message; `None` when it is of another type, has no name, or its payload or rate is no number.
+    /// Reads a message; `None` when it is of another type, has no name, its payload or rate is no number, or its sketch
+    /// none that we know.
     #[must_use]
     pub fn of(record: &Record<'_>, namespace: Namespace) -> Option<Self> {
         let head = record.head().ok()?;
-        if !matches!(head.kind, "counter" | "timer" | "gauge") {
+        if !matches!(head.kind, "counter" | "timer" | "gauge" | SKETCH_TYPE) {
             return None;
         }
         let (payload, fields) = record.content().ok()?;
-        let value = number(&payload)?;
         let name = fields.get("name")?.as_text().filter(|name| !name.is_empty())?;
-        let rate = match fields.get("rate") {
-            None | Some(Value::Null) => SampleRate::ONE,
-            Some(rate) => SampleRate::new(number(rate)?)?,
+        let measured = if head.kind == SKETCH_TYPE {
+            Measured::Many(Sketch::from_fields(&fields).ok()?)
+        } else {
+            Measured::One(one(head.kind, &payload, &fields)?)
         };
         let mut key = String::new();
         message_key(logger(&head, &fields, namespace), name, &mut key);
-        let sample = match head.kind {
-            "counter" => Sample::Counter { value, rate },
-            "timer" => Sample::Timer { value, rate },
-            _ => Sample::Gauge { value, delta: false },
-        };
-        Some(Self { key, sample })
+        Some(Self { key, measured })
     }
+
+    /// What is summed.
+    #[must_use]
+    pub fn sample(&self) -> Sample<'_> {
+        match &self.measured {
+            Measured::One(sample) => *sample,
+            Measured::Many(sketch) => Sample::Sketch { sketch },
+        }
+    }
+}
+
+fn one(kind: &str, payload: &Value, fields: &Fields) -> Option<Sample<'static>> {
+    let value = number(payload)?;
+    let rate = match fields.get("rate") {
+        None | Some(Value::Null) => SampleRate::ONE,
+        Some(rate) => SampleRate::new(number(rate)?)?,
+    };
+    Some(match kind {
+        "counter" => Sample::Counter { value, rate },
+        "timer" => Sample::Timer { value, rate },
+        _ => Sample::Gauge { value, delta: false },
+    })
 }
 
 fn logger<'a>(head: &Head<'a>, fields: &'a Fields, namespace: Namespace) -> &'a str {
@@ -84,15 +109,55 @@ mod tests {
         {
             let metric = metric(json, namespace).unwrap();
             assert_eq!(
-                metric,
-                Metric { key: key.to_owned(), sample: Sample::Counter { value: 2.5, rate: half } }
+                (metric.key.as_str(), metric.sample()),
+                (key, Sample::Counter { value: 2.5, rate: half })
             );
         }
         let named =
             r#"{"type":"timer","logger":"app","payload":7,"fields":{"name":"t","rate":1,"logger":"ns"}}"#;
         let timer = metric(named, Namespace::Envelope).unwrap();
         assert_eq!(timer.key, "ns.t");
-        assert_eq!(timer.sample, Sample::Timer { value: 7.0, rate: SampleRate::ONE });
+        assert_eq!(timer.sample(), Sample::Timer { value: 7.0, rate: SampleRate::ONE });
+    }
+
+    #[test]
+    fn a_sketch_is_taken_whole_and_one_we_do_not_know_is_left_alone() {
+        let mut sketch = Sketch::default();
+        [0.0, 1.0, 250.0].iter().for_each(|millis| assert!(sketch.add(*millis)));
+        let body = |change: &dyn Fn(&mut Fields)| {
+            let mut message =
+                from_json(br#"{"type":"timer_sketch","logger":"app","payload":""}"#).unwrap().message;
+            let mut encoded = Vec::new();
+            sketch.encode_fields("a::b", &mut encoded);
+            message.fields = rmp_fields(&encoded);
+            change(&mut message.fields);
+            let shared = record::Identity { env_version: "0.8", pid: 0, hostname: "" };
+            let mut body = Vec::new();
+            record::write_message(&mut body, &message, shared).unwrap();
+            body
+        };
+        let read = |body: &[u8]| Metric::of(&Record::split(body).unwrap().0, Namespace::Envelope);
+        let metric = read(&body(&|_| {})).unwrap();
+        assert_eq!((metric.key.as_str(), metric.sample()), ("app.a.b", Sample::Sketch { sketch: &sketch }));
+        for (field, value) in [("version", 2), ("count", 4), ("buckets", 0)] {
+            assert_eq!(read(&body(&|fields| fields.insert(field, value))), None, "{field}");
+        }
+    }
+
+    /// The fields that a MessagePack map holds, by way of a record.
+    fn rmp_fields(encoded: &[u8]) -> Fields {
+        let mut body = Vec::new();
+        let parts = record::Parts {
+            kind: SKETCH_TYPE,
+            severity: metlog_core::Severity::default(),
+            logger: "",
+            timestamp: metlog_core::Timestamp::from_nanos(0),
+            payload: &"",
+            fields: |out: &mut Vec<u8>| out.extend_from_slice(encoded),
+            identity: None,
+        };
+        record::write(&mut body, parts).unwrap();
+        Record::split(&body).unwrap().0.content().unwrap().1
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl RollupConsumer {
         for metric in messages.filter_map(|(_, message)| Metric::of(&message, self.config.namespace)) {
             let Sums { state, options, changed } = &mut *sums;
             *changed = true;
-            if let Some(reason) = state.accumulators.add(&metric.key, metric.sample, options).refused() {
+            if let Some(reason) = state.accumulators.add(&metric.key, metric.sample(), options).refused() {
                 self.counters.add("rollup_refused", &[("reason", reason)], 1);
             }
         }

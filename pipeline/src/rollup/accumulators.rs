@@ -146,6 +146,19 @@ impl Accumulators {
                 }
                 Added::Yes
             }),
+            Sample::Sketch { sketch } => update(&mut self.timers, name, room, |timer| {
+                let count = timer.count + sketch.count() as f64;
+                if set(&mut timer.count, count) == Added::NotFinite {
+                    return Added::NotFinite;
+                }
+                match timer.merge(sketch, options.max_kept.saturating_sub(self.kept)) {
+                    Some(kept) => self.kept += kept,
+                    None => {
+                        self.overflow.timer_values = self.overflow.timer_values.saturating_add(sketch.count())
+                    }
+                }
+                Added::Yes
+            }),
             Sample::Set { member } => update(&mut self.sets, name, room, |members| {
                 if members.contains(member) {
                     return Added::Yes;

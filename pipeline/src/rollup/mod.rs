@@ -11,6 +11,7 @@ mod options;
 #[cfg(test)]
 mod properties;
 mod sample;
+mod spread;
 mod timers;
 
 pub use accumulators::{Accumulators, Added, Overflow};

@@ -23,7 +23,8 @@ pub struct RollupOptions {
     /// Most members kept per set and interval, 100,000 by default. Further members are refused and counted.
     pub max_set_members: usize,
     /// Most timer values and set members kept over all names in one interval, 1,000,000 by default: 8 MiB of
-    /// values. Without it the bounds above would multiply.
+    /// values. Without it the bounds above would multiply. Sketches of clients count 50 for each power of two that
+    /// their times fall into.
     pub max_kept: usize,
 }
 

@@ -1,5 +1,7 @@
 //! One sample as it enters the roll-up, whatever input it came by.
 
+use metlog_core::sketch::Sketch;
+
 /// One measured value for a name.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sample<'a> {
@@ -16,6 +18,11 @@ pub enum Sample<'a> {
         value: f64,
         /// The share of events that was sent.
         rate: SampleRate,
+    },
+    /// Many observations that a client has sketched.
+    Sketch {
+        /// Their spread, in the unit of timers.
+        sketch: &'a Sketch,
     },
     /// The present value of something.
     Gauge {

@@ -2,8 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use metlog_core::sketch::Sketch;
+
 use super::lines::Suffix;
 use super::options::PercentThreshold;
+use super::spread;
+
+/// Timer values that take as much memory as one table of a sketch.
+const VALUES_PER_TABLE: usize = 50;
 
 /// What is kept of one timer during an interval.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -12,12 +18,30 @@ pub(super) struct Timer {
     pub(super) values: Vec<f64>,
     /// How many events the samples stand for, corrected by their rates; exact also when values were left out.
     pub(super) count: f64,
+    /// Values that arrived as sketches; empty in most timers.
+    #[serde(default)]
+    pub(super) sketch: Option<Box<Sketch>>,
 }
 
 impl Timer {
+    /// Takes in the values of a sketch; gives back the room it took, or nothing when it is more than `room`. Figures
+    /// that would be infinite are found by the flush.
+    pub(super) fn merge(&mut self, more: &Sketch, room: usize) -> Option<usize> {
+        let own = self.sketch.get_or_insert_default();
+        let taken = (own.tables_with(more) - own.tables()) * VALUES_PER_TABLE;
+        if taken > room {
+            return None;
+        }
+        own.merge(more);
+        Some(taken)
+    }
+
     /// The figures over `seconds`, in etsy's order; an idle timer has only `count` and `count_ps`.
     pub(super) fn figures(mut self, names: &[ThresholdNames], seconds: f64) -> Vec<(Suffix, f64)> {
         let rate = self.count / seconds;
+        if let Some(sketch) = self.sketch.take().filter(|sketch| !sketch.is_empty()) {
+            return finite(spread::figures(&self, &sketch, names, seconds));
+        }
         self.values.sort_unstable_by(f64::total_cmp);
         let (Some(&lower), Some(&upper)) = (self.values.first(), self.values.last()) else {
             return finite(vec![("count".into(), self.count), ("count_ps".into(), rate)]);
@@ -86,14 +110,38 @@ impl ThresholdNames {
         let rest = if lowest { 0 } else { all - covered };
         let end = if lowest { covered } else { all };
         let sum = sums.plain(end) - sums.plain(rest);
+        let squares = sums.squares(end) - sums.squares(rest);
+        self.push(&Part { covered, boundary, sum, squares }, figures);
+    }
+
+    /// Appends the figures of the part that the percentile covers, which is not empty.
+    pub(super) fn push(&self, part: &Part, figures: &mut Vec<(Suffix, f64)>) {
+        let covered = part.covered as f64;
         figures.extend([
-            (self.count.clone().into(), covered as f64),
-            (self.mean.clone().into(), sum / covered as f64),
-            (self.boundary.clone().into(), boundary),
-            (self.sum.clone().into(), sum),
-            (self.sum_squares.clone().into(), sums.squares(end) - sums.squares(rest)),
+            (self.count.clone().into(), covered),
+            (self.mean.clone().into(), part.sum / covered),
+            (self.boundary.clone().into(), part.boundary),
+            (self.sum.clone().into(), part.sum),
+            (self.sum_squares.clone().into(), part.squares),
         ]);
     }
+
+    /// The percentile itself.
+    pub(super) fn percent(&self) -> PercentThreshold {
+        self.percent
+    }
+}
+
+/// The part of a timer's values that a percentile covers.
+pub(super) struct Part {
+    /// How many they are.
+    pub(super) covered: usize,
+    /// The value at their edge.
+    pub(super) boundary: f64,
+    /// All of them together.
+    pub(super) sum: f64,
+    /// Their squares together.
+    pub(super) squares: f64,
 }
 
 /// How many of `all` values a percentile covers: rounded, half up; a single value is always covered.
@@ -103,7 +151,7 @@ impl ThresholdNames {
     clippy::cast_sign_loss,
     reason = "a rounded number from 0 to `all`, because a percentile is at most 100"
 )]
-fn covered(percent: PercentThreshold, all: usize) -> usize {
+pub(super) fn covered(percent: PercentThreshold, all: usize) -> usize {
     if all == 1 {
         return 1;
     }
@@ -153,7 +201,7 @@ mod tests {
     fn figures(values: &[f64], percents: &[f64]) -> Vec<(String, f64)> {
         let names: Vec<_> =
             percents.iter().map(|p| ThresholdNames::of(PercentThreshold::try_from(*p).unwrap())).collect();
-        let timer = Timer { values: values.to_vec(), count: values.len() as f64 };
+        let timer = Timer { values: values.to_vec(), count: values.len() as f64, sketch: None };
         timer.figures(&names, 10.0).into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
     }
 
