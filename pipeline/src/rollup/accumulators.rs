@@ -154,7 +154,8 @@ impl Accumulators {
                 match timer.merge(sketch, options.max_kept.saturating_sub(self.kept)) {
                     Some(kept) => self.kept += kept,
                     None => {
-                        self.overflow.timer_values = self.overflow.timer_values.saturating_add(sketch.count())
+                        let left_out = sketch.count();
+                        self.overflow.timer_values = self.overflow.timer_values.saturating_add(left_out);
                     }
                 }
                 Added::Yes
