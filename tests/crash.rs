@@ -134,6 +134,36 @@ fn count(set: &BTreeSet<u64>) -> u64 {
 }
 
 #[test]
+fn killing_the_sidecar_loses_nothing_of_a_client_that_wants_acknowledgement() {
+    let mut system = System::start(Setup::default());
+    let application = Application::start(system.acked_client("app"));
+    for round in 1..=4_u64 {
+        application.run_until(round * 2_000);
+        system.sidecar.kill();
+        system.sidecar.restart();
+    }
+    application.run_until(10_000);
+    let sent = application.end();
+    wait_until("a balance", || system.grater.audit().sent.delivered == sent);
+    assert_eq!(numbers(&system), (0..sent).collect::<Vec<_>>(), "each once and in order");
+    let audit = system.grater.audit();
+    assert_eq!((audit.verdict, audit.sent.attempted), (Verdict::Balanced, sent), "{audit}");
+}
+
+#[test]
+fn a_client_that_wants_acknowledgement_counts_what_nobody_took() {
+    let mut system = System::start(Setup::default());
+    system.sidecar.kill();
+    let client = system.acked_client("app");
+    (0..100_u64).for_each(|n| {
+        client.metlog("numbered", Options { fields: fields(&[("n", &n)]), ..Options::default() })
+    });
+    assert!(!client.flush(Duration::from_millis(200)), "nothing is safe yet");
+    let report = client.close(Duration::from_millis(300));
+    assert_eq!((report.sent, report.waiting, report.dropped), (0, 0, 100));
+}
+
+#[test]
 fn a_sidecar_that_cannot_reach_the_grater_keeps_everything_over_its_own_death() {
     let mut system = System::start(Setup::default());
     system.grater.kill();

@@ -109,6 +109,14 @@ impl Shared {
         done(&state)
     }
 
+    /// Messages the sender had taken are lost after all.
+    fn give_up(&self, count: u64) {
+        let mut state = self.lock();
+        let count = count.min(state.sent);
+        state.sent -= count;
+        state.dropped.add(Reason::Send, count);
+    }
+
     fn count(&self, sent: u64, reason: Reason, dropped: u64) {
         let mut state = self.lock();
         state.sent += sent;
@@ -183,14 +191,17 @@ impl<'a> Worker<'a> {
             let closing = self.queue.is_closed();
             let flush_wanted = self.shared.lock().flush_wanted;
             let moved = self.round();
-            self.finish_flush(flush_wanted);
+            let settled = !self.sender.tend();
+            if settled {
+                self.finish_flush(flush_wanted);
+            }
             if closing {
                 break;
             }
             if moved >= self.settings.batch_bytes {
                 continue;
             }
-            if moved > 0 || self.last_frame.elapsed() < REST_AFTER {
+            if moved > 0 || !settled || self.last_frame.elapsed() < REST_AFTER {
                 self.queue.nap(self.settings.batch_age);
             } else {
                 self.rest();
@@ -199,7 +210,8 @@ impl<'a> Worker<'a> {
         self.header.last = true;
         self.frame();
         let time_left = self.time_left();
-        self.sender.close(time_left);
+        let given_up = self.sender.close(time_left);
+        self.shared.give_up(given_up);
     }
 
     /// Nothing came for a while: brings the totals up to date, then waits for the next message.

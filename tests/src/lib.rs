@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metlog_core::{Client, sender::zmq::Push};
+use metlog_core::{
+    Client,
+    sender::{acked::Acked, zmq::Push},
+};
 use metlog_pipeline::{
     admin::{self, StatsPage},
     audit::Audit,
@@ -275,6 +278,14 @@ impl System {
     #[must_use]
     pub fn client(&self, logger: &str) -> Client {
         Client::builder().logger(logger).sender(Push { endpoints: vec![self.push_endpoint()] }).build()
+    }
+
+    /// A client of the sidecar whose batches are acknowledged.
+    #[must_use]
+    pub fn acked_client(&self, logger: &str) -> Client {
+        let endpoints = vec![format!("ipc://{}/link.sock", self.home.path().display())];
+        let target = Acked { endpoints, window_bytes: Acked::WINDOW_BYTES };
+        Client::builder().logger(logger).sender(target).build()
     }
 
     /// What the grater's file holds, a message a line.

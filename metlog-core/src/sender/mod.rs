@@ -11,6 +11,8 @@ use crate::{
     wire::{batch::Batch, json},
 };
 
+#[cfg(feature = "zmq")]
+pub mod acked;
 pub mod memory;
 pub mod stream;
 pub mod udp;
@@ -49,9 +51,16 @@ pub trait Sender {
         std::thread::sleep(timeout.min(Duration::from_millis(10)));
     }
 
-    /// Hands what was taken to the operating system, waiting at most `timeout`.
-    fn close(self: Box<Self>, timeout: Duration) {
+    /// Looks after what was taken: called now and then, and until it gives back false, which says that what was taken is
+    /// as safe as this sender makes it.
+    fn tend(&mut self) -> bool {
+        false
+    }
+
+    /// Hands on what was taken, waiting at most `timeout`; gives back how many messages it had taken and gives up.
+    fn close(self: Box<Self>, timeout: Duration) -> u64 {
         let _nothing_is_buffered = timeout;
+        0
     }
 }
 

@@ -96,8 +96,9 @@ impl Sender for PushSender {
         let _tried_again = self.0.socket.poll(zmq::POLLOUT, millis);
     }
 
-    fn close(self: Box<Self>, timeout: Duration) {
+    fn close(self: Box<Self>, timeout: Duration) -> u64 {
         self.0.close(timeout);
+        0
     }
 }
 
@@ -115,7 +116,8 @@ impl Sender for PublishSender {
         each_json(frame, |json| socket.send(json, zmq::DONTWAIT).map_err(|_| Reason::Send))
     }
 
-    fn close(self: Box<Self>, timeout: Duration) {
+    fn close(self: Box<Self>, timeout: Duration) -> u64 {
         self.0.close(timeout);
+        0
     }
 }
