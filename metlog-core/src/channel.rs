@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     cell::RefCell,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -14,6 +14,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use once_cell::sync::OnceCell;
 
 use crate::{
+    aggregate::Aggregates,
     config::Settings,
     message::ENV_VERSION,
     process,
@@ -24,7 +25,7 @@ use crate::{
         batch::{Header, ProducerId},
         record::Identity,
     },
-    worker::{self, Shared},
+    worker::{self, Job, Shared},
 };
 
 /// A hand-off with its worker, rebuilt in a forked child at its first call.
@@ -39,6 +40,8 @@ pub(crate) struct Channel {
     generation: AtomicU64,
     /// Messages refused by their severity alone: one addition for the call that is made most often.
     filtered: Arc<AtomicU64>,
+    /// What is summed in the process and leaves once per interval.
+    pub(crate) aggregates: Aggregates,
 }
 
 /// The part of a channel that belongs to one process.
@@ -74,7 +77,8 @@ impl Channel {
     pub(crate) fn new(target: Arc<dyn Target>, logger: String, settings: Settings) -> Arc<Self> {
         let filtered = Arc::default();
         let live = Live::new(settings, &filtered);
-        Arc::new(Self {
+        Arc::new_cyclic(|this: &Weak<Self>| Self {
+            aggregates: aggregates(this.clone(), settings.max_names),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             target,
             logger,
@@ -144,6 +148,15 @@ impl Channel {
     }
 }
 
+/// Sums whose first use starts the channel's worker: adding never touches the hand-off, so nothing else would.
+fn aggregates(channel: Weak<Channel>, max_names: usize) -> Aggregates {
+    Aggregates::new(max_names, move || {
+        if let Some(channel) = channel.upgrade() {
+            channel.live().start_worker(&channel);
+        }
+    })
+}
+
 /// With the last handle gone nobody can call any more: the worker sends what is left, in its own time, and ends.
 impl Drop for Channel {
     fn drop(&mut self) {
@@ -188,9 +201,15 @@ impl Live {
                 Some(Arc::new(open))
             });
             let header = Header::new(self.producer, self.identity(), &channel.logger);
-            let (queue, shared) = (Arc::clone(&self.queue), Arc::clone(&self.shared));
-            let target = Arc::clone(&channel.target);
-            if let Err(error) = worker::start(queue, shared, target, header, channel.settings) {
+            let job = Job {
+                queue: Arc::clone(&self.queue),
+                shared: Arc::clone(&self.shared),
+                target: Arc::clone(&channel.target),
+                aggregates: channel.aggregates.clone(),
+                settings: channel.settings,
+                header,
+            };
+            if let Err(error) = worker::start(job) {
                 complain("worker", &error.to_string());
                 self.queue.close();
             }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    aggregate::{Aggregates, Counter},
     channel::Channel,
     clock,
     config::{EXIT_TIMEOUT, Settings},
@@ -93,6 +94,20 @@ pub struct Options<'a> {
     pub original: &'a [(&'a str, &'a dyn Encode)],
 }
 
+impl Options<'_> {
+    /// True when nothing was given.
+    fn is_plain(&self) -> bool {
+        let Self { logger, severity, payload: _, fields, timestamp, pid, hostname, original } = self;
+        logger.is_none()
+            && severity.is_none()
+            && timestamp.is_none()
+            && pid.is_none()
+            && hostname.is_none()
+            && fields.len() == 0
+            && original.is_empty()
+    }
+}
+
 /// What a close has left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {
@@ -154,6 +169,7 @@ impl ClientBuilder {
             logger: self.logger,
             severity: self.severity,
             severity_max: self.severity_max,
+            aggregate: self.settings.aggregate,
             filters: self.filters,
             channel,
         }))
@@ -181,6 +197,8 @@ struct Inner {
     severity: Severity,
     /// Bounds of severity alone, looked at before anything else.
     severity_max: Severity,
+    /// Whether calls by name are summed.
+    aggregate: bool,
     filters: Vec<Box<dyn Filter>>,
     channel: Arc<Channel>,
 }
@@ -234,6 +252,9 @@ impl Client {
 
     /// Counts `count`, sending a share `rate` of the calls. `options.payload` is not used.
     pub fn incr_with(&self, name: &str, count: Count, rate: Rate, options: Options<'_>) {
+        if let Some(aggregates) = self.summed(&options) {
+            return aggregates.incr_count(name, count);
+        }
         if rate.sample() {
             self.send_metric(&Metric { kind: "counter", name, payload: count, rate }, options);
         }
@@ -246,6 +267,9 @@ impl Client {
 
     /// Sets a gauge, sending a share `rate` of the calls. `options.payload` is not used.
     pub fn gauge_with(&self, name: &str, value: Count, rate: Rate, options: Options<'_>) {
+        if let Some(aggregates) = self.summed(&options) {
+            return aggregates.set(name, value.as_f64());
+        }
         if rate.sample() {
             self.send_metric(&Metric { kind: "gauge", name, payload: value, rate }, options);
         }
@@ -263,13 +287,41 @@ impl Client {
 
     /// Sends a time that was measured elsewhere, in whole milliseconds.
     pub fn timer_send(&self, name: &str, elapsed: Duration) {
-        self.timer_send_with(name, crate::timer::whole_millis(elapsed), Rate::ALL, Options::default());
+        self.timer_send_sampled(name, elapsed, Rate::ALL);
+    }
+
+    /// Sends a time of which a share `rate` is measured.
+    pub(crate) fn timer_send_sampled(&self, name: &str, elapsed: Duration, rate: Rate) {
+        match self.summed(&Options::default()) {
+            Some(aggregates) => aggregates.record(name, elapsed),
+            None => self.timer_send_with(name, crate::timer::whole_millis(elapsed), rate, Options::default()),
+        }
     }
 
     /// Sends a time in milliseconds. The rate says how it was sampled; this call always sends. `options.payload` is not
     /// used.
     pub fn timer_send_with(&self, name: &str, millis: i64, rate: Rate, options: Options<'_>) {
+        if let Some(aggregates) = self.summed(&options) {
+            return aggregates.record_millis(name, Count::Int(millis).as_f64());
+        }
         self.send_metric(&Metric { kind: "timer", name, payload: Count::Int(millis), rate }, options);
+    }
+
+    /// A handle that counts for the cost of a load and a store, and leaves once per interval as one message.
+    #[must_use]
+    pub fn counter(&self, name: &str) -> Counter {
+        self.0.channel.aggregates.counter(name)
+    }
+
+    /// Counters, gauges and timers that are summed in the process, by handle and by name.
+    #[must_use]
+    pub fn aggregates(&self) -> &Aggregates {
+        &self.0.channel.aggregates
+    }
+
+    /// The sums, when calls are to be summed and this one says nothing but its name and value.
+    fn summed(&self, options: &Options<'_>) -> Option<&Aggregates> {
+        (self.0.aggregate && options.is_plain()).then_some(&self.0.channel.aggregates)
     }
 
     /// Sends `text` as an `oldstyle` message.

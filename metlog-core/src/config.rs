@@ -27,6 +27,13 @@ pub struct Settings {
     pub batch_messages: u64,
     /// A batch leaves when its first message has waited this long; 10 ms by default.
     pub batch_age: Duration,
+    /// True sums `incr`, gauges and timers in the process and sends one message a name and interval instead of one a
+    /// call; false by default, as the originals. Handles (`Client::counter`) sum in any case.
+    pub aggregate: bool,
+    /// How often sums leave; 10 s by default.
+    pub aggregate_interval: Duration,
+    /// Names that are summed one by one; 10,000 by default. Further ones share a series that says so.
+    pub max_names: usize,
 }
 
 impl Default for Settings {
@@ -36,6 +43,9 @@ impl Default for Settings {
             batch_bytes: 64 * 1024,
             batch_messages: 512,
             batch_age: Duration::from_millis(10),
+            aggregate: false,
+            aggregate_interval: Duration::from_secs(10),
+            max_names: 10_000,
         }
     }
 }
@@ -50,6 +60,7 @@ impl Settings {
             ("queue_bytes", self.queue_bytes == 0),
             ("batch_bytes", self.batch_bytes == 0),
             ("batch_messages", self.batch_messages == 0),
+            ("aggregate_interval", self.aggregate_interval.is_zero()),
         ];
         match settings.into_iter().find(|(_, zero)| *zero) {
             Some((name, _)) => Err(Error::config(format!("{name} is 0, expected at least 1"))),

@@ -111,7 +111,7 @@ impl Queue {
     ) -> Result<(), Reason> {
         let mut local = lock(&buffer.0);
         local.books.attempted += 1;
-        match self.append(&mut local, encode) {
+        match self.admit().and_then(|()| self.append(&mut local, encode)) {
             Ok(waiting) => {
                 drop(local);
                 self.after_append(waiting);
@@ -124,6 +124,17 @@ impl Queue {
         }
     }
 
+    /// As [`Queue::push`], even when the hand-off is closed or full: for the worker's own last messages.
+    pub(crate) fn push_last(
+        &self,
+        buffer: &Buffer,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Reason> {
+        let mut local = lock(&buffer.0);
+        local.books.attempted += 1;
+        self.append(&mut local, encode).map(drop).inspect_err(|reason| local.books.refused.add(*reason, 1))
+    }
+
     /// Counts a message that was refused before it came here.
     pub(crate) fn refuse(&self, buffer: &Buffer, reason: Reason) {
         let books = &mut lock(&buffer.0).books;
@@ -131,19 +142,23 @@ impl Queue {
         books.refused.add(reason, 1);
     }
 
-    /// Gives back how many bytes wait in all. "Full" is tested before anything is built; the bound may be passed by
-    /// one message per thread.
-    fn append(
-        &self,
-        local: &mut Local,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
-    ) -> Result<usize, Reason> {
+    /// Tested before anything is built; the bound may be passed by one message per thread.
+    pub(crate) fn admit(&self) -> Result<(), Reason> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Reason::Closed);
         }
         if self.waiting_bytes.load(Ordering::Relaxed) >= self.limit_bytes {
             return Err(Reason::Full);
         }
+        Ok(())
+    }
+
+    /// Gives back how many bytes wait in all.
+    fn append(
+        &self,
+        local: &mut Local,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<usize, Reason> {
         let before = local.records.len();
         encode(&mut local.records).map_err(|_| Reason::TooBig)?;
         // Under the buffer's lock, so that the worker cannot release what was not added yet.

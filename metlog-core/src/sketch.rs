@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Error,
     value::{Encode, Fields, Value},
+    wire::pack,
 };
 
 /// The type of messages that carry a sketch.
@@ -227,14 +228,14 @@ impl Sketch {
             ("max", &self.max),
             ("zeros", &self.zeros),
         ];
-        let _infallible = rmp::encode::write_map_len(out, 11);
+        pack::map(out, 11);
         for (name, value) in fields {
             name.encode(out);
             value.encode(out);
         }
         "buckets".encode(out);
         let length = 2 * self.buckets().count();
-        let _infallible = rmp::encode::write_array_len(out, u32::try_from(length).unwrap_or(u32::MAX));
+        pack::list(out, length);
         let mut last = 0;
         for (index, count) in self.buckets() {
             (index - last).encode(out);

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
-    client::{Client, Options},
-    sample::Rate,
-};
+use crate::{client::Client, sample::Rate};
 
 /// Sends a `timer` message when it is dropped or stopped; also when the code it measures panics.
 #[derive(Debug)]
@@ -36,7 +33,7 @@ impl Timer {
 
     fn send(&mut self) -> Option<Duration> {
         let elapsed = self.started.take()?.elapsed();
-        self.client.timer_send_with(&self.name, whole_millis(elapsed), self.rate, Options::default());
+        self.client.timer_send_sampled(&self.name, elapsed, self.rate);
         Some(elapsed)
     }
 }

@@ -326,6 +326,18 @@ impl fmt::Display for Count {
     }
 }
 
+impl Count {
+    /// As a double; a whole number beyond 2^53 loses its last digits.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "documented: the nearest double")]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Int(count) => count as f64,
+            Self::Float(count) => count,
+        }
+    }
+}
+
 impl sealed::Sealed for Count {}
 
 /// As text, written without an allocation.

@@ -8,15 +8,17 @@ use std::{
 };
 
 use crate::{
+    aggregate::Aggregates,
     clock,
     config::Settings,
     error::Error,
-    queue::Queue,
+    message::Severity,
+    queue::{Buffer, Queue},
     sender::{Delivery, Sender, Target},
     stats::{ByReason, Reason, Stats, complain},
     wire::{
         batch::{self, Header},
-        record::{LENGTH_BYTES, Record},
+        record::{self, LENGTH_BYTES, Parts, Record},
     },
 };
 
@@ -124,25 +126,31 @@ impl Shared {
     }
 }
 
-/// Starts the worker of one channel in this process.
+/// What the worker of one channel in one process is given.
+pub(crate) struct Job {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) target: Arc<dyn Target>,
+    pub(crate) aggregates: Aggregates,
+    pub(crate) settings: Settings,
+    /// Of the first batch.
+    pub(crate) header: Header,
+}
+
+/// Starts the worker.
 ///
 /// # Errors
 /// `Io` when the operating system gives no thread.
-pub(crate) fn start(
-    queue: Arc<Queue>,
-    shared: Arc<Shared>,
-    target: Arc<dyn Target>,
-    header: Header,
-    settings: Settings,
-) -> Result<(), Error> {
+pub(crate) fn start(job: Job) -> Result<(), Error> {
     let run = move || {
-        queue.attach_worker();
+        job.queue.attach_worker();
         clock::learn();
-        let sender = target.connect().unwrap_or_else(|error| {
+        let sender = job.target.connect().unwrap_or_else(|error| {
             complain("connect", &format!("messages are dropped: {error}"));
             Box::new(Nowhere)
         });
-        Worker::new(&queue, &shared, sender, header, settings).run();
+        let (shared, worker) = (Arc::clone(&job.shared), Worker::new(job, sender));
+        worker.run();
         shared.lock().finished = true;
         shared.changed.notify_all();
     };
@@ -160,9 +168,9 @@ impl Sender for Nowhere {
     }
 }
 
-struct Worker<'a> {
-    queue: &'a Queue,
-    shared: &'a Shared,
+struct Worker {
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
     sender: Box<dyn Sender>,
     settings: Settings,
     /// The next batch's header; its totals are set when it is framed.
@@ -172,24 +180,37 @@ struct Worker<'a> {
     /// Attempts told to the receiver so far, to see whether the totals have changed.
     told: u64,
     last_frame: Instant,
+    aggregates: Aggregates,
+    aggregated_at: Instant,
+    /// The worker's own place in the hand-off, for the messages that sums become.
+    own: Arc<Buffer>,
 }
 
-impl<'a> Worker<'a> {
-    fn new(
-        queue: &'a Queue,
-        shared: &'a Shared,
-        sender: Box<dyn Sender>,
-        header: Header,
-        settings: Settings,
-    ) -> Self {
-        let (body, spare) = (Vec::with_capacity(settings.batch_bytes), Vec::new());
-        Self { queue, shared, sender, settings, header, body, spare, told: 0, last_frame: Instant::now() }
+impl Worker {
+    fn new(job: Job, sender: Box<dyn Sender>) -> Self {
+        Self {
+            sender,
+            header: job.header,
+            body: Vec::with_capacity(job.settings.batch_bytes),
+            spare: Vec::new(),
+            told: 0,
+            last_frame: Instant::now(),
+            aggregates: job.aggregates,
+            aggregated_at: Instant::now(),
+            own: job.queue.register(),
+            settings: job.settings,
+            queue: job.queue,
+            shared: job.shared,
+        }
     }
 
     fn run(mut self) {
         loop {
             let closing = self.queue.is_closed();
             let flush_wanted = self.shared.lock().flush_wanted;
+            if closing || self.shared.is_awaited() || self.until_aggregation().is_zero() {
+                self.aggregate(closing);
+            }
             let moved = self.round();
             let settled = !self.sender.tend();
             if settled {
@@ -224,7 +245,9 @@ impl<'a> Worker<'a> {
         } else {
             // A producer that never sent anything owes nobody a sign of life.
             let ever = changed || self.told > 0;
-            self.queue.idle(ever.then(|| due - quiet));
+            let sign = if ever { due - quiet } else { Duration::MAX };
+            let wait = sign.min(self.until_aggregation());
+            self.queue.idle((wait < Duration::MAX).then_some(wait));
             // The first message after a rest gathers company before it leaves, unless someone waits for it.
             if !self.queue.is_closed() && !self.shared.is_awaited() {
                 self.queue.nap(self.settings.batch_age);
@@ -232,11 +255,46 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// How long until sums are due; for ever while nothing is summed.
+    fn until_aggregation(&self) -> Duration {
+        if self.aggregates.is_used() {
+            self.settings.aggregate_interval.saturating_sub(self.aggregated_at.elapsed())
+        } else {
+            Duration::MAX
+        }
+    }
+
+    /// Puts what was summed into the hand-off. Sums that find it full stay for the next time; the last ones always go.
+    fn aggregate(&mut self, closing: bool) {
+        self.aggregated_at = Instant::now();
+        let (queue, own, logger) = (&self.queue, &self.own, self.header.logger.as_str());
+        let timestamp = clock::now();
+        self.aggregates.flush(&mut |sum| {
+            let encode = |out: &mut Vec<u8>| {
+                let fields = |out: &mut Vec<u8>| sum.encode_fields(out);
+                let payload = sum.payload();
+                let severity = Severity::default();
+                let kind = sum.kind();
+                record::write(
+                    out,
+                    Parts { kind, severity, logger, timestamp, payload: &payload, fields, identity: None },
+                )
+            };
+            let taken = if closing {
+                queue.push_last(own, encode)
+            } else {
+                // Asked first, so that a sum that waits is not counted as refused.
+                queue.admit().and_then(|()| queue.push(own, encode))
+            };
+            taken.is_ok()
+        });
+    }
+
     /// Empties the hand-off once; gives back how many bytes moved.
     fn round(&mut self) -> usize {
         let mut moved = 0;
         let mut spare = std::mem::take(&mut self.spare);
-        let queue = self.queue;
+        let queue = Arc::clone(&self.queue);
         queue.drain(&mut spare, |records| {
             moved += records.len();
             self.gather(records);

@@ -263,3 +263,71 @@ fn a_sampled_counter_sends_its_share() {
         "what was not sampled was never attempted"
     );
 }
+
+#[test]
+fn calls_that_are_summed_leave_as_one_message_a_name() {
+    let (memory, captured) = sender::memory::channel();
+    let settings = Settings { aggregate: true, ..Settings::default() };
+    let client = Client::builder().logger("app").sender(memory).settings(settings).build();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let client = client.clone();
+            std::thread::spawn(move || {
+                let handle = client.counter("clicks");
+                (0..1_000).for_each(|_| handle.incr());
+                (0..1_000).for_each(|_| client.incr("clicks"));
+                client.timer_send("request", Duration::from_millis(5));
+                drop(client.timer("guard"));
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    client.gauge("depth", 3.0);
+    // A call that says more than its name is a message of its own.
+    client.incr_with(
+        "clicks",
+        Count::Int(1),
+        Rate::ALL,
+        Options { logger: Some("other"), ..Options::default() },
+    );
+    assert!(client.flush(SOON));
+    client.incr("late");
+    client.close(SOON);
+
+    let messages = captured.messages();
+    let payloads = |kind: &str, name: &str| -> Vec<String> {
+        let named = |message: &&Message| message.kind == kind && field(message, "name") == &Value::from(name);
+        let texts = messages.iter().filter(named).filter_map(|message| message.payload.as_text());
+        let mut payloads: Vec<_> = texts.map(str::to_owned).collect();
+        payloads.sort();
+        payloads
+    };
+    assert_eq!(payloads("counter", "clicks"), ["1", "8000"], "the single one and the sum");
+    assert_eq!(payloads("gauge", "depth"), ["3.0"]);
+    assert_eq!(payloads("counter", "late"), ["1"], "what was summed last leaves with the close");
+    let sketch =
+        messages.iter().find(|m| m.kind == "timer_sketch" && field(m, "name") == &"request".into()).unwrap();
+    assert_eq!(field(sketch, "count"), &Value::Int(4));
+    assert!(messages.iter().any(|m| field(m, "name") == &"guard".into()));
+    let stats = client.stats();
+    assert_eq!((stats.attempted, stats.sent), (u64::try_from(messages.len()).unwrap(), stats.accepted));
+}
+
+#[test]
+fn sums_leave_by_themselves_each_interval_though_nobody_sends() {
+    let (memory, captured) = sender::memory::channel();
+    let settings = Settings { aggregate_interval: Duration::from_millis(20), ..Settings::default() };
+    let client = Client::builder().sender(memory).settings(settings).build();
+    let handle = client.counter("clicks");
+    let deadline = std::time::Instant::now() + SOON;
+    for sum in 1..=3 {
+        handle.add(sum);
+        while captured.messages().len() < usize::try_from(sum).unwrap() {
+            assert!(std::time::Instant::now() < deadline, "sum {sum} did not leave");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    let payloads: Vec<_> = captured.messages().into_iter().map(|message| message.payload).collect();
+    assert_eq!(payloads, ["1".into(), "2".into(), "3".into()]);
+    client.close(SOON);
+}

@@ -4,6 +4,7 @@ use crate::{
     client::Count,
     sketch::{SKETCH_TYPE, Sketch},
     value::Encode,
+    wire::pack,
 };
 
 /// What was summed under one name since the last flush.
@@ -57,7 +58,7 @@ impl Aggregate<'_> {
     pub fn encode_fields(&self, out: &mut Vec<u8>) {
         match self {
             Self::Counter { name, .. } | Self::Gauge { name, .. } => {
-                let _infallible = rmp::encode::write_map_len(out, 2);
+                pack::map(out, 2);
                 "name".encode(out);
                 name.encode(out);
                 "rate".encode(out);
