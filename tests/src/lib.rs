@@ -49,7 +49,8 @@ fn binaries() -> &'static Path {
         let test = std::env::current_exe().unwrap_or_default();
         let profile = test.ancestors().nth(2).unwrap_or(Path::new(".")).to_owned();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "-p", "metlog-sidecar", "-p", "metlog-grater"]).current_dir(root());
+        // The whole workspace, as `make` builds it: for a part of it cargo would choose other features and build anew.
+        build.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(root());
         if profile.ends_with("release") {
             build.arg("--release");
         }
