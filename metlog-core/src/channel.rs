@@ -55,6 +55,9 @@ pub(crate) struct Live {
     pub(crate) worker: OnceCell<()>,
 }
 
+/// How long the worker of a client that nobody holds any more tries to send what is left.
+const DROPPED_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// One thread's place at a channel: what a call needs, without looking anything up that other threads share.
 pub(crate) struct Seat {
     channel: u64,
@@ -162,7 +165,7 @@ impl Drop for Channel {
     fn drop(&mut self) {
         let live = self.live.load();
         if live.generation == process::generation() {
-            live.queue.close();
+            live.shared.begin_close(&live.queue, DROPPED_TIMEOUT);
         }
     }
 }
@@ -234,9 +237,12 @@ impl Live {
 /// Closes every client of this process, all within `timeout`. The hooks at the end of a process call it; a language's
 /// face calls it where its own runtime ends first.
 pub fn close_all(timeout: Duration) {
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + timeout.min(worker::LONGEST_CLOSE);
     let all = CHANNELS.swap(None);
-    for live in all.iter().flat_map(|all| all.iter()).filter(|live| live.is_open()) {
+    let open: Vec<_> = all.iter().flat_map(|all| all.iter()).filter(|live| live.is_open()).collect();
+    // All are told before any is waited for, so that one without a receiver does not use up the time of the others.
+    open.iter().for_each(|live| live.shared.begin_close(&live.queue, timeout));
+    for live in open {
         live.close(deadline.saturating_duration_since(Instant::now()));
     }
 }

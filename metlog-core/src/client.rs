@@ -17,7 +17,7 @@ use crate::{
     process,
     sample::Rate,
     sender::Target,
-    stats::{Reason, Stats, complain},
+    stats::{Reason, Stats},
     timer::Timer,
     timestamp::Timestamp,
     value::{Encode, Encoded},
@@ -368,10 +368,9 @@ impl Client {
                 let payload = options.payload.unwrap_or(&"");
                 record::write(out, Parts { kind, severity, logger, timestamp, payload, fields, identity })
             });
-            match pushed {
-                Ok(()) => seat.live.start_worker(&inner.channel),
-                Err(Reason::TooBig) => complain("too_big", "a message over 1 MiB was refused"),
-                Err(_) => {}
+            // The worker also tells of what was refused.
+            if pushed.is_ok() || pushed == Err(Reason::TooBig) {
+                seat.live.start_worker(&inner.channel);
             }
         });
     }

@@ -57,8 +57,8 @@ pub(crate) fn now() -> Timestamp {
     let counter = quanta::Instant::now();
     let mark = MARK.try_with(Cell::get).ok().flatten();
     if let Some(mark) = mark {
-        let since = counter.saturating_duration_since(mark.counter);
-        if since < SET_AGAIN {
+        // A counter that went back (a machine that slept) is set again.
+        if let Some(since) = counter.checked_duration_since(mark.counter).filter(|since| *since < SET_AGAIN) {
             let nanos = mark.wall.as_nanos().saturating_add(i64::from(since.subsec_nanos()));
             return Timestamp::from_nanos(nanos);
         }

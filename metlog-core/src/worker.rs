@@ -28,6 +28,9 @@ const BUSY_WAIT: Duration = Duration::from_millis(50);
 /// After the last message, how long until the totals go out if they have changed since.
 const TOTALS_DELAY: Duration = Duration::from_secs(1);
 
+/// No close takes longer, whatever is asked for.
+pub(crate) const LONGEST_CLOSE: Duration = Duration::from_secs(3_600);
+
 /// After so long without a message the worker stops looking every `batch_age` and waits to be woken. Until then a call
 /// makes no system call, however few there are.
 const REST_AFTER: Duration = Duration::from_secs(1);
@@ -86,12 +89,20 @@ impl Shared {
         self.wait(timeout, |state| state.flush_done >= wanted || state.finished)
     }
 
-    /// Tells the worker to end by `timeout` and waits for it.
-    pub(crate) fn close(&self, queue: &Queue, timeout: Duration) {
-        self.lock().deadline.get_or_insert_with(|| Instant::now() + timeout);
+    /// Tells the worker to end by `timeout`.
+    pub(crate) fn begin_close(&self, queue: &Queue, timeout: Duration) {
+        let end = Instant::now() + timeout.min(LONGEST_CLOSE);
+        let mut state = self.lock();
+        state.deadline = Some(state.deadline.map_or(end, |earlier| earlier.min(end)));
+        drop(state);
         queue.close();
-        // The worker keeps the deadline itself; the margin is for its last step.
-        self.wait(timeout + BUSY_WAIT * 2, |state| state.finished);
+    }
+
+    /// Tells the worker to end by `timeout` and waits for it. It keeps the deadline itself; the margin is for its last
+    /// step.
+    pub(crate) fn close(&self, queue: &Queue, timeout: Duration) {
+        self.begin_close(queue, timeout);
+        self.wait(timeout.min(LONGEST_CLOSE) + BUSY_WAIT * 2, |state| state.finished);
     }
 
     /// True when somebody waits for a flush. The lock is taken once: a second time by one thread never returns.
@@ -179,6 +190,8 @@ struct Worker {
     spare: Vec<u8>,
     /// Attempts told to the receiver so far, to see whether the totals have changed.
     told: u64,
+    /// Messages refused as too big that were told of on stderr.
+    too_big: u64,
     last_frame: Instant,
     aggregates: Aggregates,
     aggregated_at: Instant,
@@ -194,6 +207,7 @@ impl Worker {
             body: Vec::with_capacity(job.settings.batch_bytes),
             spare: Vec::new(),
             told: 0,
+            too_big: 0,
             last_frame: Instant::now(),
             aggregates: job.aggregates,
             aggregated_at: Instant::now(),
@@ -327,6 +341,11 @@ impl Worker {
         let books = self.queue.books();
         self.header.attempted = books.attempted;
         self.header.refused = books.refused.counts();
+        let too_big = books.refused.get(Reason::TooBig);
+        if too_big > self.too_big {
+            self.too_big = too_big;
+            complain("too_big", "messages over 1 MiB were refused");
+        }
         self.header.present = if self.header.span > 0 { vec![(0, self.header.span)] } else { Vec::new() };
         let frame = batch::encode(&self.header, &self.body);
         self.deliver(&frame);

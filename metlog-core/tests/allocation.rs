@@ -26,6 +26,9 @@ impl Sender for Nowhere {
     }
 }
 
+/// One call of an application.
+type Call<'a> = &'a dyn Fn(&Client);
+
 /// Allocations of this thread in a burst of calls, after bursts that grew the buffers to their size.
 fn allocations(client: &Client, call: impl Fn(&Client)) -> u64 {
     let burst = || {
@@ -43,7 +46,7 @@ fn a_call_allocates_nothing_in_steady_state() {
     let client =
         Client::builder().logger("app").sender(Nowhere).filter(SeverityMax(Severity::INFORMATIONAL)).build();
     let handle = client.counter("handle");
-    let calls: [(&str, &dyn Fn(&Client)); 7] = [
+    let calls: [(&str, Call<'_>); 7] = [
         ("message with fields", &|client| {
             let fields = fields(&[("userid", &25), ("path", &"/1.1/bookmarks"), ("share", &0.5)]);
             client.metlog(
@@ -53,7 +56,7 @@ fn a_call_allocates_nothing_in_steady_state() {
         }),
         ("counter", &|client| client.incr("sync.ok")),
         ("counter of a float", &|client| {
-            client.incr_with("bytes", Count::Float(2.5), Rate::ALL, Options::default())
+            client.incr_with("bytes", Count::Float(2.5), Rate::ALL, Options::default());
         }),
         ("time", &|client| client.timer_send("request", Duration::from_millis(7))),
         ("log line", &|client| client.info("what happened")),

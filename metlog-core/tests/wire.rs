@@ -5,7 +5,7 @@ use metlog_core::{
     ErrorKind, Fields, Message, Severity, Timestamp, Value,
     link::Frame,
     wire::{
-        batch::{Batch, Builder, Counts, Header, ProducerId, Role},
+        batch::{self, Batch, Builder, Counts, Header, ProducerId, Role},
         json::{from_json, to_json},
         record::{self, Identity, Record},
     },
@@ -76,14 +76,14 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
 }
 
 fn counts() -> impl Strategy<Value = Counts> {
-    proptest::collection::btree_map("[a-z_:]{0,8}", any::<u64>(), 0..4)
+    proptest::collection::btree_map("[a-z_:]{0,8}", 0..1_u64 << 50, 0..4)
 }
 
 /// The parts of a header that are not the books of its own batch.
 fn headers() -> impl Strategy<Value = Header> {
     let roles = prop_oneof![Just(Role::Application), Just(Role::Input), Just(Role::Daemon)];
-    let totals = (any::<u64>(), counts(), any::<bool>());
-    (any::<[u8; 16]>(), roles, 0..u64::MAX / 2, ".{0,9}", totals).prop_map(
+    let totals = (0..1_u64 << 59, counts(), any::<bool>());
+    (any::<[u8; 16]>(), roles, 0..1_u64 << 59, ".{0,9}", totals).prop_map(
         |(producer, role, first_sequence, logger, (attempted, refused, last))| Header {
             role,
             first_sequence,
@@ -306,4 +306,28 @@ fn a_name_given_twice_keeps_its_place_and_its_last_value() {
         let fields = from_json(json.as_bytes()).unwrap().message.fields;
         assert_eq!((fields.len(), fields.iter().next()), (others + 1, Some(("twice", &Value::Int(2)))));
     }
+}
+
+/// Header numbers that no producer reaches: sums over many of them must stay sums.
+#[test]
+fn a_header_whose_numbers_cannot_be_added_up_is_refused() {
+    let identity = record::Identity { env_version: "0.8", pid: 7, hostname: "h" };
+    let plain = || Header::new(ProducerId([1; 16]), identity, "app");
+    let huge = [("consumed".to_owned(), u64::MAX)];
+    let many: Counts = (0..65).map(|n| (format!("reason-{n}"), 1)).collect();
+    for header in [
+        Header { span: u64::MAX, removed: huge.clone().into(), ..plain() },
+        Header { attempted: u64::MAX, ..plain() },
+        Header { refused: huge.into(), ..plain() },
+        Header { first_sequence: u64::MAX, ..plain() },
+        Header { refused: many, ..plain() },
+        Header { refused: [("x".repeat(257), 1)].into(), ..plain() },
+    ] {
+        assert_eq!(
+            Batch::parse(&batch::encode(&header, &[])).unwrap_err().kind(),
+            ErrorKind::Malformed,
+            "{header:?}"
+        );
+    }
+    assert!(Batch::parse(&batch::encode(&plain(), &[])).is_ok());
 }

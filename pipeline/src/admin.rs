@@ -102,12 +102,13 @@ impl Admin {
     }
 
     fn stats(&self) -> StatsPage {
-        // The ledger is read before the sync is awaited, so that all it tells is safe.
+        // The ledger is read before the sync is awaited, so that all it tells is safe; without the sync nothing is.
         let ledger = self.intake.ledger();
         let spool = self.intake.spool();
         let appended = spool.appended();
-        let _told_as_it_is = spool.wait_synced(appended, Duration::from_secs(5));
-        let safe = ledger.origins().map(|(producer, origin)| (*producer, origin.covered.end())).collect();
+        let synced = appended == 0 || spool.wait_synced(appended, Duration::from_secs(5));
+        let origins = ledger.origins().filter(|_| synced);
+        let safe = origins.map(|(producer, origin)| (*producer, origin.covered.end())).collect();
         StatsPage { listening: self.listening.clone(), synced: spool.synced(), appended, safe }
     }
 
@@ -187,16 +188,21 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> String {
-    admin.metrics()
+async fn metrics(State(admin): State<Arc<Admin>>) -> Result<String, StatusCode> {
+    aside(move || admin.metrics()).await
 }
 
-async fn stats(State(admin): State<Arc<Admin>>) -> Json<StatsPage> {
-    Json(admin.stats())
+async fn stats(State(admin): State<Arc<Admin>>) -> Result<Json<StatsPage>, StatusCode> {
+    aside(move || Json(admin.stats())).await
 }
 
-async fn audit(State(admin): State<Arc<Admin>>) -> Json<Audit> {
-    Json(admin.audit())
+async fn audit(State(admin): State<Arc<Admin>>) -> Result<Json<Audit>, StatusCode> {
+    aside(move || Json(admin.audit())).await
+}
+
+/// Runs what may wait for the disk or a lock beside the thread that answers `/livez`.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StatusCode> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The bound sockets of the pages.

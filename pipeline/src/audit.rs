@@ -36,14 +36,14 @@ pub struct Figures {
 
 impl Figures {
     fn add(&mut self, other: &Self) {
-        self.attempted += other.attempted;
-        self.forwarded += other.forwarded;
-        self.delivered += other.delivered;
-        self.consumed += other.consumed;
-        self.filtered += other.filtered;
-        self.dropped += other.dropped;
-        self.waiting += other.waiting;
-        self.unknown += other.unknown;
+        self.attempted = self.attempted.saturating_add(other.attempted);
+        self.forwarded = self.forwarded.saturating_add(other.forwarded);
+        self.delivered = self.delivered.saturating_add(other.delivered);
+        self.consumed = self.consumed.saturating_add(other.consumed);
+        self.filtered = self.filtered.saturating_add(other.filtered);
+        self.dropped = self.dropped.saturating_add(other.dropped);
+        self.waiting = self.waiting.saturating_add(other.waiting);
+        self.unknown = self.unknown.saturating_add(other.unknown);
     }
 
     /// Each figure with its name.
@@ -154,7 +154,7 @@ pub struct Audit {
     pub sent: Figures,
     /// The sum over what daemons made themselves: roll-ups.
     pub created: Figures,
-    /// Origins that closed long ago and are no longer kept one by one.
+    /// Origins that were forgotten to keep the ledger bounded.
     pub retired: u64,
     /// What it all comes to.
     pub verdict: Verdict,

@@ -18,6 +18,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("input_refused", "Batches an input could not put into the spool, by input"),
     ("input_misfits", "Values that did not fit their column and were kept under fields.original"),
     ("link_sent_batches", "Batches sent to the next hop, repeats included"),
+    ("link_skipped_records", "Spool records that were no batches and were not sent on"),
     ("link_repeats", "Batches that arrived again over a link and were dropped"),
     ("link_refusals", "Link frames refused, by kind"),
     ("link_reconnects", "Links that broke and were begun again"),

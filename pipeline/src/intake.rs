@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use crate::{
     ledger::Ledger,
-    spool::{AppendError, Checkpoint, LinkTag, NewRecord, Spool, SpoolError, SpoolOptions},
+    spool::{AppendError, Checkpoint, LinkTag, NewRecord, Outcome, Spool, SpoolError, SpoolOptions},
 };
 
 /// How long the ledger's checkpoint waits for the sync of what it describes.
@@ -26,9 +26,6 @@ const LEDGER_CONSUMER: &str = "ledger";
 
 /// Bytes read at once while the ledger is rebuilt.
 const REPLAY_BYTES: usize = 1024 * 1024;
-
-/// Notes of dropped batches kept while the spool is full; what goes beyond shows in the ledger as missing.
-const MAX_SHED: usize = 10_000;
 
 /// Spool and ledger of a daemon. Cheap to clone.
 #[derive(Clone)]
@@ -45,10 +42,10 @@ struct Shared {
 
 struct Books {
     ledger: Ledger,
-    /// What was dropped for want of room and is not on record yet.
-    shed: Vec<Header>,
     /// Failed syncs whose records the ledger no longer counts.
     failed_syncs: u64,
+    /// True when the ledger has changed since its last checkpoint.
+    changed: bool,
 }
 
 /// Why nothing was taken.
@@ -68,6 +65,12 @@ pub enum Refused {
         /// The highest number that has arrived.
         accepted: u64,
     },
+    /// A sync has failed, and the ledger cannot be brought back to what is safe.
+    #[error("a sync of the spool failed, and the ledger cannot be rebuilt: {0}")]
+    Rebuild(SpoolError),
+    /// The spool cannot tell now what is safe.
+    #[error("the spool could not be synced in {} s; its disk is stuck or very slow", SYNC_WAIT.as_secs())]
+    Unsynced,
 }
 
 /// What became of a batch that was taken.
@@ -100,7 +103,7 @@ impl Intake {
         tracing::info!(%recovery, "spool opened");
         let checkpoint_dir = checkpoint_dir(data_dir);
         let (checkpoint, ledger) = load(&spool, &checkpoint_dir)?;
-        let books = Mutex::new(Books { ledger, shed: Vec::new(), failed_syncs: spool.stats().failed_syncs });
+        let books = Mutex::new(Books { ledger, changed: false, failed_syncs: spool.stats().failed_syncs });
         let shared = Shared { spool, books, checkpoint: Mutex::new(checkpoint), checkpoint_dir };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -118,21 +121,23 @@ impl Intake {
     /// When it is no batch, or the spool has no room.
     pub fn take(&self, frame: &[u8]) -> Result<Taken, Refused> {
         let batch = Batch::parse(frame)?;
-        let mut books = self.books();
+        let mut books = self.books()?;
         self.record_shed(&mut books);
         let taken = self.append(&mut books, frame, &batch.header, None);
-        if matches!(&taken, Err(Refused::Spool(_))) {
-            shed(&mut books.shed, &batch.header);
+        if let Err(Refused::Spool(error)) = &taken {
+            let reason = if error.is_full() { "dropped:spool_full" } else { "dropped:spool_error" };
+            books.ledger.shed.add(&batch.header, reason);
+            books.changed = true;
         }
         taken
     }
 
-    /// Puts on record what was dropped while the spool was full.
+    /// Puts on record what was dropped while the spool took nothing.
     fn record_shed(&self, books: &mut Books) {
-        while let Some(header) = books.shed.pop() {
-            let frame = batch::encode(&header, &[]);
-            if self.append(books, &frame, &header, None).is_err() {
-                books.shed.push(header);
+        while let Some(note) = books.ledger.shed.pop() {
+            let frame = batch::encode(&note, &[]);
+            if self.append(books, &frame, &note, None).is_err() {
+                books.ledger.shed.push_back(note);
                 return;
             }
         }
@@ -144,7 +149,7 @@ impl Intake {
     /// When the spool has no room: the caller keeps the batch and tries again.
     pub fn take_own(&self, frame: &[u8]) -> Result<Taken, Refused> {
         let batch = Batch::parse(frame)?;
-        let mut books = self.books();
+        let mut books = self.books()?;
         if books.ledger.knows(&batch.header) {
             return Ok(Taken::Repeat);
         }
@@ -157,13 +162,18 @@ impl Intake {
     /// When it is no batch, numbers before it are missing, or the spool has no room.
     pub fn take_linked(&self, frame: &[u8], place: LinkPlace) -> Result<Taken, Refused> {
         let batch = Batch::parse(frame)?;
-        let mut books = self.books();
+        let mut books = self.books()?;
         let accepted = books.ledger.link_accepted(place.sender);
         if place.sequence <= accepted {
             return Ok(Taken::Repeat);
         }
         if place.previous > accepted {
             return Err(Refused::Gap { previous: place.previous, accepted });
+        }
+        if books.ledger.knows(&batch.header) {
+            // It came by another link, which broke before the ack was heard. Safe when what is here by now is.
+            books.ledger.advance_link(place.sender, place.sequence, Timestamp::now().as_seconds());
+            return Ok(Taken::Appended(self.shared.spool.appended()));
         }
         let tag = LinkTag { sender: place.sender, sequence: place.sequence };
         self.append(&mut books, frame, &batch.header, Some(tag))
@@ -179,82 +189,101 @@ impl Intake {
         let ordinal = self.shared.spool.append(&[NewRecord { link, frame }])?;
         let place = link.map(|tag| (tag.sender, tag.sequence));
         books.ledger.apply(header, place, Timestamp::now().as_seconds());
+        books.changed = true;
         Ok(Taken::Appended(ordinal))
     }
 
     /// A copy of the ledger as it is now.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        self.books().ledger.clone()
+        self.lock().ledger.clone()
     }
 
     /// The highest number accepted from a link's sender that is safe on disk, waiting for the sync if need be.
-    #[must_use]
-    pub fn link_accepted(&self, sender: SenderId) -> u64 {
-        let _synced_or_given_up = self.shared.spool.wait_synced(self.shared.spool.appended(), SYNC_WAIT);
-        self.books().ledger.link_accepted(sender)
+    ///
+    /// # Errors
+    /// When the disk does not say in time.
+    pub fn link_accepted(&self, sender: SenderId) -> Result<u64, Refused> {
+        let spool = &self.shared.spool;
+        let appended = spool.appended();
+        if !spool.wait_synced(appended, SYNC_WAIT) && spool.outcome(appended) == Outcome::Waiting {
+            return Err(Refused::Unsynced);
+        }
+        // What was given up meanwhile is taken out of the books first.
+        Ok(self.books()?.ledger.link_accepted(sender))
     }
 
     /// The next sequence number of a producer that lives in this daemon.
     #[must_use]
     pub fn next_sequence(&self, producer: ProducerId) -> u64 {
-        self.books().ledger.next_sequence(producer)
+        self.lock().ledger.next_sequence(producer)
     }
 
-    /// Saves the ledger with its place in the spool. Called each second and at the end.
+    /// Saves the ledger with its place in the spool, when it has changed. Called each second and at the end.
     pub fn checkpoint(&self) {
+        if let Err(source) = self.try_checkpoint() {
+            error!(%source, "ledger not saved; it is rebuilt from the spool at the next start");
+        }
+    }
+
+    fn try_checkpoint(&self) -> Result<(), Box<dyn std::error::Error>> {
         let (ordinal, ledger) = {
-            let books = self.books();
+            let mut books = self.books()?;
+            self.record_shed(&mut books);
+            if !std::mem::take(&mut books.changed) {
+                return Ok(());
+            }
             (self.shared.spool.appended(), books.ledger.clone())
         };
-        if !self.shared.spool.wait_synced(ordinal, SYNC_WAIT) && ordinal > 0 {
-            return;
+        let saved = self.save(ordinal, &ledger);
+        if saved.is_err() {
+            self.lock().changed = true;
         }
-        let mut checkpoint = self.shared.checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        match checkpoint.save(ordinal, &ledger) {
-            Ok(()) => self.shared.spool.release(LEDGER_CONSUMER, ordinal),
-            Err(source) => {
-                error!(%source, "ledger not saved; it is rebuilt from the spool at the next start");
-            }
-        }
+        saved
     }
 
-    /// The books, rebuilt first when records they count were given up by a failed sync.
-    fn books(&self) -> MutexGuard<'_, Books> {
-        let mut books = self.shared.books.lock().unwrap_or_else(PoisonError::into_inner);
+    fn save(&self, ordinal: u64, ledger: &Ledger) -> Result<(), Box<dyn std::error::Error>> {
+        if ordinal > 0 && !self.shared.spool.wait_synced(ordinal, SYNC_WAIT) {
+            return Err(Box::new(Refused::Unsynced));
+        }
+        self.shared.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).save(ordinal, ledger)?;
+        self.shared.spool.release(LEDGER_CONSUMER, ordinal);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        self.shared.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The books, rebuilt first when records they count were given up by a failed sync. Until that works nothing is
+    /// taken and no sender is told what is safe.
+    fn books(&self) -> Result<MutexGuard<'_, Books>, Refused> {
+        let mut books = self.lock();
         loop {
             let failed_syncs = self.shared.spool.stats().failed_syncs;
             if books.failed_syncs == failed_syncs {
-                return books;
+                return Ok(books);
             }
             // Nothing is appended meanwhile: whoever appends holds these books.
-            let _settled = self.shared.spool.wait_synced(self.shared.spool.appended(), SYNC_WAIT);
-            match load(&self.shared.spool, &self.shared.checkpoint_dir) {
-                Ok((_, ledger)) => books.ledger = ledger,
-                Err(source) => error!(%source, "ledger not rebuilt after a failed sync"),
+            let appended = self.shared.spool.appended();
+            let settled = self.shared.spool.wait_synced(appended, SYNC_WAIT);
+            if !settled && self.shared.spool.outcome(appended) == Outcome::Waiting {
+                return Err(Refused::Unsynced);
             }
-            books.failed_syncs = failed_syncs;
+            let (_, mut ledger) =
+                load(&self.shared.spool, &self.shared.checkpoint_dir).map_err(Refused::Rebuild)?;
+            ledger.shed = std::mem::take(&mut books.ledger.shed);
+            forget_recorded(&mut ledger);
+            *books = Books { ledger, failed_syncs, changed: true };
         }
     }
 }
 
-/// Notes that the messages of a batch are dropped. Batches of one producer that follow each other become one note.
-fn shed(notes: &mut Vec<Header>, header: &Header) {
-    let mut note = header.clone();
-    *note.removed.entry("dropped:spool_full".to_owned()).or_insert(0) += header.count();
-    note.present.clear();
-    let follows = |known: &&mut Header| known.producer == note.producer && known.end() == note.first_sequence;
-    if let Some(known) = notes.iter_mut().find(follows) {
-        for (reason, count) in &note.removed {
-            *known.removed.entry(reason.clone()).or_insert(0) += count;
-        }
-        known.span += note.span;
-        known.attempted = note.attempted;
-        known.refused = note.refused;
-        known.last = note.last;
-    } else if notes.len() < MAX_SHED {
-        notes.push(note);
-    }
+/// Notes of dropped batches that are in the spool by now are not needed any more.
+fn forget_recorded(ledger: &mut Ledger) {
+    let mut shed = std::mem::take(&mut ledger.shed);
+    shed.retain(|note| !ledger.knows(note));
+    ledger.shed = shed;
 }
 
 /// Where a daemon keeps its checkpoints.
@@ -272,6 +301,7 @@ fn load(spool: &Spool, dir: &Path) -> Result<(Checkpoint<Ledger>, Ledger), Spool
     loop {
         let records = reader.next(REPLAY_BYTES, Duration::ZERO);
         if records.is_empty() {
+            forget_recorded(&mut ledger);
             return Ok((checkpoint, ledger));
         }
         for record in records {
@@ -324,7 +354,7 @@ mod tests {
         let gap = intake.take_linked(&batch, place(9, 8)).unwrap_err();
         assert!(matches!(gap, Refused::Gap { previous: 8, accepted: 5 }), "{gap}");
         assert_eq!(intake.take_linked(&frame(1, 3, 1, 0), place(9, 5)).unwrap(), Taken::Appended(2));
-        assert_eq!(intake.link_accepted(place(0, 0).sender), 9);
+        assert_eq!(intake.link_accepted(place(0, 0).sender).unwrap(), 9);
         intake.spool().close();
     }
 

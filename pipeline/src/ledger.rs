@@ -13,19 +13,32 @@ use metlog_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::ranges::Ranges;
+use crate::{ranges::Ranges, shed::Shed};
 
-/// Origins kept one by one. Beyond, those closed longest ago are folded into one sum.
+/// Origins kept. Beyond, a tenth of them is forgotten, those that were seen longest ago, closed ones first.
 const MAX_ORIGINS: usize = 10_000;
+
+/// Link senders kept. Beyond, those heard of longest ago are forgotten; one that comes back may repeat what it had sent.
+const MAX_LINKS: usize = 10_000;
 
 /// What has arrived at this hop.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ledger {
     origins: BTreeMap<ProducerId, Origin>,
-    links: BTreeMap<SenderId, u64>,
-    /// Origins that closed in good order and were folded away to keep the ledger bounded.
+    links: BTreeMap<SenderId, Accepted>,
+    /// Origins that were forgotten to keep the ledger bounded.
     retired: u64,
+    /// What was dropped while the spool took nothing and is not on record yet.
+    pub shed: Shed,
+}
+
+/// How far a link's sender has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Accepted {
+    sequence: u64,
+    /// In seconds since the epoch.
+    last_seen: i64,
 }
 
 /// What has arrived from one origin.
@@ -62,7 +75,8 @@ impl Origin {
     /// Messages the client took, as far as it has said.
     #[must_use]
     pub fn accepted(&self) -> u64 {
-        self.attempted.saturating_sub(self.refused.values().sum()).max(self.covered.end())
+        let refused = self.refused.values().fold(0, |sum: u64, count| sum.saturating_add(*count));
+        self.attempted.saturating_sub(refused).max(self.covered.end())
     }
 
     fn apply(&mut self, header: &Header, now: i64) {
@@ -93,7 +107,7 @@ impl Ledger {
     /// Enters a batch that has been appended to the spool.
     pub fn apply(&mut self, header: &Header, link: Option<(SenderId, u64)>, now: i64) {
         if let Some((sender, sequence)) = link {
-            self.links.insert(sender, sequence);
+            self.advance_link(sender, sequence, now);
         }
         self.origins.entry(header.producer).or_default().apply(header, now);
         if self.origins.len() > MAX_ORIGINS {
@@ -101,15 +115,29 @@ impl Ledger {
         }
     }
 
+    /// A link's sender has come to `sequence`.
+    pub fn advance_link(&mut self, sender: SenderId, sequence: u64, now: i64) {
+        self.links.insert(sender, Accepted { sequence, last_seen: now });
+        if self.links.len() > MAX_LINKS {
+            let mut seen: Vec<i64> = self.links.values().map(|link| link.last_seen).collect();
+            seen.sort_unstable();
+            let bound = seen.get(MAX_LINKS / 10).copied().unwrap_or(i64::MIN);
+            self.links.retain(|_, link| link.last_seen > bound || link.last_seen == now);
+        }
+    }
+
     /// The highest number accepted from a link's sender, 0 for none.
     #[must_use]
     pub fn link_accepted(&self, sender: SenderId) -> u64 {
-        self.links.get(&sender).copied().unwrap_or(0)
+        self.links.get(&sender).map_or(0, |link| link.sequence)
     }
 
-    /// True when all of the batch's sequence numbers have been accounted for before.
+    /// True when the batch accounts for messages, and all of them have been accounted for before.
     #[must_use]
     pub fn knows(&self, header: &Header) -> bool {
+        if header.span == 0 {
+            return false;
+        }
         let covers = |origin: &Origin| origin.covered.contains(header.first_sequence, header.end());
         self.origins.get(&header.producer).is_some_and(covers)
     }
@@ -117,7 +145,7 @@ impl Ledger {
     /// The next sequence number of a producer that lives in this daemon.
     #[must_use]
     pub fn next_sequence(&self, producer: ProducerId) -> u64 {
-        self.origins.get(&producer).map_or(0, |origin| origin.covered.end())
+        self.origins.get(&producer).map_or(0, |origin| origin.covered.end()).max(self.shed.end(producer))
     }
 
     /// Every origin.
@@ -125,17 +153,21 @@ impl Ledger {
         self.origins.iter()
     }
 
-    /// How many origins were folded away.
+    /// How many origins were forgotten.
     #[must_use]
     pub fn retired(&self) -> u64 {
         self.retired
     }
 
     fn retire_oldest(&mut self) {
-        let closed = self.origins.iter().filter(|(_, origin)| origin.closed);
-        let oldest = closed.min_by_key(|(_, origin)| origin.last_seen).map(|(producer, _)| *producer);
-        if let Some(oldest) = oldest {
-            self.origins.remove(&oldest);
+        let mut by_age: Vec<_> = self
+            .origins
+            .iter()
+            .map(|(producer, origin)| (!origin.closed, origin.last_seen, *producer))
+            .collect();
+        by_age.sort_unstable();
+        for (_, _, producer) in by_age.into_iter().take(MAX_ORIGINS / 10) {
+            self.origins.remove(&producer);
             self.retired += 1;
         }
     }

@@ -18,6 +18,7 @@ pub mod producer;
 pub mod quiet;
 pub mod ranges;
 pub mod rollup;
+pub mod shed;
 pub mod spool;
 pub mod stop;
 pub mod threads;

@@ -142,6 +142,15 @@ mod key {
     pub(super) const ROLE: u64 = 13;
 }
 
+/// No producer gets so far: a million messages a second for 35,000 years. Sums of many such numbers still fit.
+const MAX_SEQUENCE: u64 = 1 << 60;
+
+/// A text of a header, and the number of reasons in one, are kept in every ledger on the way: they are bounded.
+const MAX_TEXT: usize = 256;
+
+/// See [`MAX_TEXT`].
+const MAX_REASONS: u32 = 64;
+
 /// The only body encoding so far: records of [`super::record`], not compressed.
 const ENCODING_PLAIN: u64 = 0;
 
@@ -156,9 +165,9 @@ impl Header {
             span: 0,
             present: Vec::new(),
             removed: Counts::new(),
-            hostname: identity.hostname.to_owned(),
+            hostname: cut(identity.hostname).to_owned(),
             pid: identity.pid,
-            logger: logger.to_owned(),
+            logger: cut(logger).to_owned(),
             env_version: identity.env_version.to_owned(),
             attempted: 0,
             refused: Counts::new(),
@@ -246,10 +255,10 @@ impl Header {
                 key::SPAN => header.span = reader.u64()?,
                 key::PRESENT => header.present = runs(&mut reader)?,
                 key::REMOVED => header.removed = counts(&mut reader)?,
-                key::HOSTNAME => reader.text()?.clone_into(&mut header.hostname),
+                key::HOSTNAME => short(&mut reader)?.clone_into(&mut header.hostname),
                 key::PID => header.pid = reader.i64()?,
-                key::LOGGER => reader.text()?.clone_into(&mut header.logger),
-                key::ENV_VERSION => reader.text()?.clone_into(&mut header.env_version),
+                key::LOGGER => short(&mut reader)?.clone_into(&mut header.logger),
+                key::ENV_VERSION => short(&mut reader)?.clone_into(&mut header.env_version),
                 key::ATTEMPTED => header.attempted = reader.u64()?,
                 key::REFUSED => header.refused = counts(&mut reader)?,
                 key::LAST => header.last = reader.bool()?,
@@ -278,16 +287,28 @@ impl Header {
                 .ok_or_else(|| Error::malformed("runs of a batch go past the last sequence number"))?;
             accounted += length;
         }
-        let removed = self.removed.values().fold(0_u64, |sum, count| sum.saturating_add(*count));
-        let whole = from <= self.span && accounted.saturating_add(removed) == self.span;
-        if !whole || self.first_sequence.checked_add(self.span).is_none() {
+        let removed = sum(&self.removed)?;
+        let whole = from <= self.span && accounted.checked_add(removed) == Some(self.span);
+        if !whole {
             return Err(Error::malformed(format!(
                 "batch spans {} messages but accounts for {accounted} present and {removed} removed",
                 self.span
             )));
         }
+        let totals =
+            [self.first_sequence.checked_add(self.span), self.attempted.checked_add(sum(&self.refused)?)];
+        if totals.iter().any(|total| total.is_none_or(|total| total > MAX_SEQUENCE)) {
+            return Err(Error::malformed(format!(
+                "sequence numbers and totals of a batch go past {MAX_SEQUENCE}"
+            )));
+        }
         Ok(())
     }
+}
+
+/// As much of a text as a header takes.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
 }
 
 fn encoding(found: u64) -> Result<(), Error> {
@@ -309,5 +330,28 @@ fn runs(reader: &mut Reader<'_>) -> Result<Vec<(u64, u64)>, Error> {
 }
 
 fn counts(reader: &mut Reader<'_>) -> Result<Counts, Error> {
-    (0..reader.map_len()?).map(|_| Ok((reader.text()?.to_owned(), reader.u64()?))).collect()
+    let length = reader.map_len()?;
+    if length > MAX_REASONS {
+        return Err(Error::malformed(format!(
+            "{length} reasons in a batch header, expected at most {MAX_REASONS}"
+        )));
+    }
+    (0..length).map(|_| Ok((short(reader)?.to_owned(), reader.u64()?))).collect()
+}
+
+/// A text that is kept long after its batch.
+fn short<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Error> {
+    let text = reader.text()?;
+    if text.len() > MAX_TEXT {
+        let found = text.len();
+        return Err(Error::malformed(format!(
+            "text of {found} bytes in a batch header, expected at most {MAX_TEXT}"
+        )));
+    }
+    Ok(text)
+}
+
+fn sum(counts: &Counts) -> Result<u64, Error> {
+    let sum = counts.values().try_fold(0_u64, |sum, count| sum.checked_add(*count));
+    sum.ok_or_else(|| Error::malformed("counts of a batch header are too large to add up"))
 }

@@ -33,8 +33,11 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// How long the socket is waited for while a sync is awaited.
 const ACK_WAIT: Duration = Duration::from_millis(1);
 
-/// A peer that says nothing for so long is forgotten; it says hello when it comes back.
-const FORGET_AFTER: Duration = Duration::from_secs(60);
+/// A peer that says nothing for so long is forgotten; it says hello when it comes back. A quiet client speaks each 60 s.
+const FORGET_AFTER: Duration = Duration::from_secs(180);
+
+/// How often senders are told that the receiver is there while it takes nothing.
+const FULL_PONG: Duration = Duration::from_secs(1);
 
 /// The input `link` of a daemon.
 pub struct LinkReceiver {
@@ -45,6 +48,7 @@ pub struct LinkReceiver {
     peers: HashMap<Vec<u8>, Peer>,
     /// Peers that were refused and are ignored until their next hello.
     ignored: HashMap<Vec<u8>, Instant>,
+    said_pong: Instant,
 }
 
 /// One connection of a sender.
@@ -71,6 +75,7 @@ impl LinkReceiver {
             quiet: Quiet::default(),
             peers: HashMap::new(),
             ignored: HashMap::new(),
+            said_pong: Instant::now(),
         })
     }
 
@@ -89,6 +94,7 @@ impl LinkReceiver {
             let full = self.intake.spool().is_full();
             let wait = if awaited { ACK_WAIT } else { IDLE_WAIT };
             if full {
+                self.hold_on();
                 stop.wait(wait);
             } else if self.socket.poll(zmq::POLLIN, millis(wait)).unwrap_or(0) > 0 {
                 self.drain();
@@ -98,6 +104,20 @@ impl LinkReceiver {
             self.ignored.retain(|_, refused| refused.elapsed() < FORGET_AFTER);
         }
         self.finish();
+    }
+
+    /// A full spool is not read into, so pings are not heard: senders are told all the same that nobody is dead.
+    fn hold_on(&mut self) {
+        if self.said_pong.elapsed() < FULL_PONG {
+            return;
+        }
+        self.said_pong = Instant::now();
+        for peer in self.peers.values_mut() {
+            peer.heard = Instant::now();
+        }
+        for identity in self.peers.keys() {
+            self.answer(identity, &Frame::Pong);
+        }
     }
 
     /// What is in the spool is acknowledged before the end, so that no sender repeats it for nothing.
@@ -129,7 +149,9 @@ impl LinkReceiver {
         match Frame::decode(bytes)? {
             Frame::Hello { versions, sender } => {
                 let version = agree(versions)?;
-                let accepted = self.intake.link_accepted(sender);
+                let accepted = self.intake.link_accepted(sender).map_err(refused)?;
+                // Whatever an earlier connection of this sender still holds is refused: it is sent again on this one.
+                self.peers.retain(|_, peer| peer.sender != sender);
                 info!(%sender, accepted, "link sender connected");
                 let peer = Peer { sender, unacknowledged: VecDeque::new(), heard: Instant::now() };
                 self.peers.insert(identity.to_vec(), peer);
@@ -169,10 +191,7 @@ impl LinkReceiver {
                 Ok(())
             }
             // The sender says hello again later and repeats the batch: nothing is lost.
-            Err(error) => Err(match error {
-                Refused::Batch(error) => error,
-                other => Error::new(ErrorKind::Io, other.to_string()),
-            }),
+            Err(error) => Err(refused(error)),
         }
     }
 
@@ -218,6 +237,13 @@ impl LinkReceiver {
     fn answer(&self, identity: &[u8], frame: &Frame<'_>) {
         // A peer that has gone says hello again; nothing is owed to it until then.
         let _unless_it_has_gone = self.socket.send_multipart([identity, &frame.encode()], zmq::DONTWAIT);
+    }
+}
+
+fn refused(error: Refused) -> Error {
+    match error {
+        Refused::Batch(error) => error,
+        other => Error::new(ErrorKind::Io, other.to_string()),
     }
 }
 

@@ -125,7 +125,6 @@ impl LinkSender {
         let (accepted, credit) = greet(&socket, self.spool.id(), stop)
             .map_err(|source| Error::new(source.kind(), format!("no welcome from {endpoint}: {source}")))?;
         info!(%endpoint, accepted, "link up");
-        self.attempts = 0;
         self.skip_accepted(accepted);
         let mut connection = Connection::new(&socket, &self.cursor, accepted, credit);
         while !stop.is_set() {
@@ -155,7 +154,7 @@ impl LinkSender {
             let records = reader.next(READ_BYTES, STEP);
             let Some(last) = records.last().map(|record| record.ordinal) else { break };
             for record in records.iter().filter(|record| record.ordinal <= accepted) {
-                let outcomes = self.thinned(record).1;
+                let outcomes = self.thinned(record).map(|(_, outcomes)| outcomes).unwrap_or_default();
                 self.cursor.advance(record.ordinal, &outcomes);
             }
             if last >= accepted {
@@ -165,10 +164,11 @@ impl LinkSender {
         self.save();
     }
 
-    /// The frame to send for a record, and what its messages become with it.
-    fn thinned(&mut self, record: &Record) -> (Option<Vec<u8>>, Outcomes) {
+    /// The frame to send for a record, if it is another than the record's own, and what its messages become with it;
+    /// nothing for a record that is no batch.
+    fn thinned(&mut self, record: &Record) -> Option<(Option<Vec<u8>>, Outcomes)> {
         let mut outcomes = Outcomes::default();
-        let Ok(batch) = Batch::parse(&record.frame) else { return (None, outcomes) };
+        let batch = Batch::parse(&record.frame).ok()?;
         let producer = batch.header.producer;
         let verdict = &mut self.verdict;
         let mut taken_out = 0;
@@ -179,7 +179,7 @@ impl LinkSender {
             Some(reason)
         });
         outcomes.add(producer, "forwarded", batch.header.count() - taken_out);
-        (thinned, outcomes)
+        Some((thinned, outcomes))
     }
 
     fn step(&mut self, connection: &mut Connection<'_>) -> Result<(), Error> {
@@ -210,7 +210,12 @@ impl LinkSender {
             connection.ready.extend(connection.reader.next(READ_BYTES, wait));
         }
         let Some(record) = connection.ready.front() else { return Ok(false) };
-        let (thinned, outcomes) = self.thinned(record);
+        let Some((thinned, outcomes)) = self.thinned(record) else {
+            // What is no batch was never counted as received, and the next hop would refuse it for ever.
+            self.counters.add("link_skipped_records", &[], 1);
+            connection.ready.pop_front();
+            return Ok(true);
+        };
         let batch = thinned.as_deref().unwrap_or(&record.frame);
         let frame = Frame::Batch { sequence: record.ordinal, previous: connection.previous, batch }.encode();
         let bytes = frame.len();
@@ -233,6 +238,8 @@ impl LinkSender {
         match Frame::decode(bytes)? {
             Frame::Ack { sequence } => {
                 connection.window.ack(sequence)?;
+                // Only progress ends a row of failures: a welcome alone may be followed by a refusal each time.
+                self.attempts = 0;
                 while let Some((ordinal, outcomes)) = connection.unacknowledged.front() {
                     if *ordinal > sequence {
                         break;

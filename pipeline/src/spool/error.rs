@@ -9,7 +9,7 @@ use super::record::MAX_FRAME_BYTES;
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// Another process, or another handle of this one, holds the lock.
-    #[error("another daemon uses this spool: {}; stop it or set another spool.dir", dir.display())]
+    #[error("another daemon uses this spool: {}; stop it or set another data_dir", dir.display())]
     Locked {
         /// Directory of the spool.
         dir: PathBuf,
