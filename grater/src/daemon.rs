@@ -33,20 +33,24 @@ impl Daemon for Grater {
         let counters = Counters::default();
         let intake = Intake::open(&config.data_dir, config.spool.options())?;
         let routes = Arc::new(Routes::compile(&config.routes, &config.catchall, &config.output_names())?);
-        let mut threads = Threads::new(stop.clone());
-        let mut outcomes = Vec::new();
+        let mut runners = Vec::new();
         for (position, output) in config.outputs.iter().enumerate() {
             let place = (intake.spool(), config.data_dir.as_path());
             let shared = (Arc::clone(&routes), counters.clone());
-            let mut runner =
-                OutputRunner::open(position, output, config.max_lag_bytes(output), place, shared)?;
-            outcomes.push(runner.outcomes());
-            threads.spawn(&format!("output-{}", output.name), move |stop| runner.run(stop))?;
+            let runner = OutputRunner::open(position, output, config.max_lag_bytes(output), place, shared)?;
+            runners.push((format!("output-{}", output.name), runner));
         }
         let mut link = LinkReceiver::bind(&config.input.link.endpoints, intake.clone(), counters.clone())?;
         let listening = vec![("link".to_owned(), link.endpoint()?)];
-        threads.spawn("input-link", move |stop| link.run(stop))?;
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
+
+        // Whatever can fail has been done: a start that fails leaves no thread behind.
+        let mut threads = Threads::new(stop.clone());
+        let outcomes = runners.iter().map(|(_, runner)| runner.outcomes()).collect();
+        for (name, mut runner) in runners {
+            threads.spawn_consumer(&name, move |stop| runner.run(stop))?;
+        }
+        threads.spawn_input("input-link", move |stop| link.run(stop))?;
         Ok(supervise(Admin { intake, counters, outcomes, listening }, listeners, threads, stop)?)
     }
 }

@@ -137,13 +137,13 @@ fn stop_on_signals(stop: &Stop) -> io::Result<()> {
 pub fn supervise(admin: Admin, listeners: Listeners, mut threads: Threads, stop: &Stop) -> io::Result<bool> {
     let intake = admin.intake.clone();
     let socket = listeners.socket();
-    threads.spawn("admin", move |stop| {
+    threads.spawn_consumer("admin", move |stop| {
         if let Err(error) = admin.serve(listeners, stop) {
             error!(%error, "admin pages ended");
         }
     })?;
     let keeper = intake.clone();
-    threads.spawn("ledger", move |stop| keep_ledger(&keeper, stop))?;
+    threads.spawn_consumer("ledger", move |stop| keep_ledger(&keeper, stop))?;
     info!("running");
     while !stop.wait(Duration::from_secs(3600)) {}
     let clean = threads.join();

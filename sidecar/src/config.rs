@@ -113,7 +113,7 @@ pub enum Namespace {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RollupConfig {
-    /// How often roll-ups leave, aligned to the clock.
+    /// How often roll-ups leave, aligned to the clock; whole seconds.
     #[serde(deserialize_with = "duration")]
     pub flush_interval: Duration,
     /// True keeps what was summed from travelling on one by one.
@@ -140,10 +140,76 @@ impl Config {
     #[must_use]
     pub fn check(&self) -> Vec<String> {
         let inputs = self.input.push.check("input.push").chain(self.input.link.check("input.link"));
-        let forward = self.forward.endpoints.is_empty();
-        let forward =
-            forward.then(|| "forward.endpoints is empty, expected the grater's link endpoint".to_owned());
         let admin = self.admin.check().err().map(|error| error.to_string());
-        inputs.chain(forward).chain(admin).collect()
+        inputs.chain(self.rollup.check()).chain(check_forward(&self.forward)).chain(admin).collect()
+    }
+}
+
+impl RollupConfig {
+    /// Carbon's times are whole seconds, and so are the multiples of the interval at which a flush is due.
+    fn check(&self) -> Option<String> {
+        let interval = self.flush_interval;
+        (interval.is_zero() || interval.subsec_nanos() != 0).then(|| {
+            format!("rollup.flush_interval is {interval:?}, expected whole seconds, for example \"10s\"")
+        })
+    }
+}
+
+fn check_forward(forward: &ForwardConfig) -> Vec<String> {
+    if forward.endpoints.is_empty() {
+        return vec!["forward.endpoints is empty, expected the grater's link endpoint".to_owned()];
+    }
+    let wrong = forward.endpoints.iter().filter(|endpoint| !can_be_connected(endpoint));
+    wrong
+        .map(|endpoint| {
+            format!("forward.endpoints: {endpoint:?} is neither ipc:///path/to/socket nor tcp://host:port")
+        })
+        .collect()
+}
+
+/// True for `ipc://path` and `tcp://host:port`. Whether anybody listens there is for the link to find out.
+fn can_be_connected(endpoint: &str) -> bool {
+    if let Some(path) = endpoint.strip_prefix("ipc://") {
+        return !path.is_empty();
+    }
+    let address = endpoint.strip_prefix("tcp://").and_then(|address| address.rsplit_once(':'));
+    address.is_some_and(|(host, port)| {
+        !host.is_empty() && host != "*" && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_good() {
+        assert_eq!(Config::default().check(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_flush_interval_is_whole_seconds() {
+        for (millis, good) in [(1_000, true), (60_000, true), (0, false), (500, false), (1_500, false)] {
+            let flush_interval = Duration::from_millis(millis);
+            let rollup = RollupConfig { flush_interval, ..RollupConfig::default() };
+            let wrong = Config { rollup, ..Config::default() }.check();
+            assert_eq!(wrong.is_empty(), good, "{millis}");
+            assert!(wrong.iter().all(|line| line.starts_with("rollup.flush_interval is ")), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_forward_endpoint_is_one_that_can_be_connected() {
+        for good in ["tcp://grater:5568", "tcp://127.0.0.1:1", "tcp://[::1]:5568", "ipc:///run/x"] {
+            assert!(can_be_connected(good), "{good}");
+        }
+        for bad in
+            ["", "grater:5568", "ipc://", "tcp://grater", "tcp://:1", "tcp://*:1", "tcp://a:0", "tcp://a:x"]
+        {
+            let forward = ForwardConfig { endpoints: vec!["tcp://good:1".to_owned(), bad.to_owned()] };
+            let wrong = Config { forward, ..Config::default() }.check();
+            assert_eq!(wrong.len(), 1, "{bad}: {wrong:?}");
+            assert!(wrong[0].starts_with(&format!("forward.endpoints: {bad:?} is neither")), "{wrong:?}");
+        }
     }
 }

@@ -46,15 +46,36 @@ impl Daemon for Sidecar {
         let spool = intake.spool();
         let mut forward =
             LinkSender::open(config.forward.clone(), spool, &config.data_dir, verdict, counters.clone())?;
+        let inputs = bind_inputs(&config, &intake, &rollup, &counters)?;
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
 
+        // Whatever can fail has been done: a start that fails leaves no thread behind.
         let mut threads = Threads::new(stop.clone());
-        let listening = spawn_inputs(&config, &intake, &rollup, &counters, &mut threads)?;
         let outcomes = vec![forward.outcomes()];
-        threads.spawn("rollup", move |stop| rollup.run(stop))?;
-        threads.spawn("forward", move |stop| forward.run(stop))?;
+        threads.spawn_consumer("rollup", move |stop| rollup.run(stop))?;
+        threads.spawn_consumer("forward", move |stop| forward.run(stop))?;
+        let mut listening = Vec::new();
+        for input in inputs {
+            listening.push((input.name.to_owned(), input.listening));
+            threads.spawn_input(&format!("input-{}", input.name.replace('_', "-")), input.run)?;
+        }
         let admin = Admin { intake, counters, outcomes, listening };
         Ok(supervise(admin, listeners, threads, stop)?)
+    }
+}
+
+/// An input that is bound and not started.
+struct BoundInput {
+    name: &'static str,
+    /// Where it listens.
+    listening: String,
+    /// The body of its thread.
+    run: Box<dyn FnOnce(&Stop) + Send>,
+}
+
+impl BoundInput {
+    fn new(name: &'static str, listening: String, run: impl FnOnce(&Stop) + Send + 'static) -> Self {
+        Self { name, listening, run: Box::new(run) }
     }
 }
 
@@ -67,35 +88,30 @@ fn consumed_by_rollup(config: &RollupConfig) -> Verdict {
     })
 }
 
-/// Binds and starts every input that is switched on; gives back where each listens.
-fn spawn_inputs(
+/// Binds every input that is switched on.
+fn bind_inputs(
     config: &Config,
     intake: &Intake,
     rollup: &RollupConsumer,
     counters: &Counters,
-    threads: &mut Threads,
-) -> Result<Vec<(String, String)>, Box<dyn Error>> {
-    let mut listening = Vec::new();
+) -> Result<Vec<BoundInput>, Box<dyn Error>> {
+    let mut bound = Vec::new();
     let inputs = &config.input;
     if !inputs.push.endpoints.is_empty() {
         let mut input = PushInput::bind(&inputs.push.endpoints, intake.clone(), counters.clone())?;
-        listening.push(("push".to_owned(), input.endpoint()?));
-        threads.spawn("input-push", move |stop| input.run(stop))?;
+        bound.push(BoundInput::new("push", input.endpoint()?, move |stop| input.run(stop)));
     }
     if !inputs.link.endpoints.is_empty() {
         let mut input = LinkReceiver::bind(&inputs.link.endpoints, intake.clone(), counters.clone())?;
-        listening.push(("link".to_owned(), input.endpoint()?));
-        threads.spawn("input-link", move |stop| input.run(stop))?;
+        bound.push(BoundInput::new("link", input.endpoint()?, move |stop| input.run(stop)));
     }
     if inputs.json_udp.enabled {
         let mut input = JsonUdpInput::bind(inputs.json_udp.address, intake.clone(), counters.clone())?;
-        listening.push(("json_udp".to_owned(), input.address()?.to_string()));
-        threads.spawn("input-json-udp", move |stop| input.run(stop))?;
+        bound.push(BoundInput::new("json_udp", input.address()?.to_string(), move |stop| input.run(stop)));
     }
     if inputs.statsd_udp.enabled {
         let mut input = StatsdUdpInput::bind(inputs.statsd_udp.address, rollup.sums(), counters.clone())?;
-        listening.push(("statsd_udp".to_owned(), input.address()?.to_string()));
-        threads.spawn("input-statsd-udp", move |stop| input.run(stop))?;
+        bound.push(BoundInput::new("statsd_udp", input.address()?.to_string(), move |stop| input.run(stop)));
     }
-    Ok(listening)
+    Ok(bound)
 }

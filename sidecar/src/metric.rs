@@ -5,9 +5,9 @@ use metlog_core::{
     sketch::{SKETCH_TYPE, Sketch},
     wire::record::{Head, Record},
 };
-use metlog_pipeline::rollup::{Sample, SampleRate, message_key};
+use metlog_pipeline::rollup::{Sample, SampleRate, clean_key, message_key};
 
-use crate::config::Namespace;
+use crate::{config::Namespace, statsd::MAX_WORD};
 
 /// The name and the sample that a message stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +25,8 @@ enum Measured {
 }
 
 impl Metric {
-    /// Reads a message; `None` when it is of another type, has no name, its payload or rate is no number, or its sketch
-    /// none that we know.
+    /// Reads a message; `None` when it is of another type, has no name that the roll-up takes, its payload or rate is no
+    /// number, or its sketch none that we know. What is no metric travels on.
     #[must_use]
     pub fn of(record: &Record<'_>, namespace: Namespace) -> Option<Self> {
         let head = record.head().ok()?;
@@ -42,7 +42,7 @@ impl Metric {
         };
         let mut key = String::new();
         message_key(logger(&head, &fields, namespace), name, &mut key);
-        Some(Self { key, measured })
+        is_name(&key).then_some(Self { key, measured })
     }
 
     /// What is summed.
@@ -53,6 +53,13 @@ impl Metric {
             Measured::Many(sketch) => Sample::Sketch { sketch },
         }
     }
+}
+
+/// As long as a statsd name may be, and something is left of it once the roll-up has cleaned it.
+fn is_name(key: &str) -> bool {
+    let mut scratch = String::new();
+    let cleaned = clean_key(key, &mut scratch);
+    key.len() <= MAX_WORD && !cleaned.is_empty() && !cleaned.starts_with(';')
 }
 
 fn one(kind: &str, payload: &Value, fields: &Fields) -> Option<Sample<'static>> {
@@ -172,5 +179,25 @@ mod tests {
         ] {
             assert_eq!(metric(json, Namespace::Envelope), None, "{json}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_or_cleaned_to_nothing_is_no_metric() {
+        let longest = "a".repeat(MAX_WORD);
+        for (name, good) in [
+            (longest.as_str(), true),
+            (&format!("{longest}a"), false),
+            ("%", false),
+            ("\u{e9}", false),
+            (";tag=1", false),
+            ("a%", true),
+        ] {
+            let json =
+                format!(r#"{{"type":"counter","logger":"app","payload":1,"fields":{{"name":"{name}"}}}}"#);
+            assert_eq!(metric(&json, Namespace::None).is_some(), good, "{name}");
+        }
+        let json =
+            format!(r#"{{"type":"counter","logger":"app","payload":1,"fields":{{"name":"{longest}"}}}}"#);
+        assert_eq!(metric(&json, Namespace::Envelope), None, "the logger counts too");
     }
 }

@@ -1,8 +1,9 @@
 //! The roll-up: sums what statsd and counter, timer and gauge messages bring, and sends the sums on each interval.
 //!
 //! Nothing is summed twice and nothing is sent twice, whenever the process dies: accumulators, cursor and the batches of
-//! a flush that are not in the spool yet (the outbox) are saved in one piece; batches of the outbox that the ledger
-//! knows already are not appended again. What came by UDP since the last save, at most a second of it, is lost.
+//! a flush that are not safe in the spool yet (the outbox) are saved in one piece, before the first of them is appended;
+//! batches of the outbox that the ledger knows already are not appended again. What came by UDP since the last save, at
+//! most a second of it, is lost.
 
 use std::{
     collections::BTreeMap,
@@ -19,12 +20,12 @@ use metlog_core::{
 use metlog_pipeline::{
     counters::Counters,
     cursor::Cursor,
-    intake::{Intake, Refused},
+    intake::{Intake, Refused, Taken},
     ledger::Outcomes,
     producer::OwnProducer,
     quiet::Quiet,
     rollup::{Accumulators, Rollup, RollupOptions, Sample},
-    spool::Record,
+    spool::{Outcome, Record},
     stop::Stop,
 };
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ struct State {
     /// statsd metrics since the last flush: taken, and refused by reason.
     statsd_taken: u64,
     statsd_refused: BTreeMap<String, u64>,
-    /// Batches of a flush that are not in the spool yet.
+    /// Batches of a flush that are not safe in the spool yet.
     outbox: Vec<Vec<u8>>,
     /// When the last flush was, in seconds since the epoch.
     flushed_at: i64,
@@ -112,6 +113,10 @@ pub struct RollupConsumer {
     counters: Counters,
     quiet: Quiet,
     saved_at: Instant,
+    /// True when a crash now would find the outbox: what is appended before could be summed and sent again.
+    outbox_saved: bool,
+    /// Where each batch of the outbox, by its position, has been appended; one that is not here was so before the start.
+    appended: BTreeMap<usize, u64>,
 }
 
 impl RollupConsumer {
@@ -141,6 +146,8 @@ impl RollupConsumer {
             counters,
             quiet: Quiet::default(),
             saved_at: Instant::now(),
+            outbox_saved: true,
+            appended: BTreeMap::new(),
         };
         // A flush that a crash interrupted comes first: its batches hold the next sequence numbers.
         consumer.empty_outbox();
@@ -161,7 +168,7 @@ impl RollupConsumer {
                 self.sum(&record);
             }
             self.empty_outbox();
-            self.flush_if_due();
+            self.flush_if_due(Timestamp::now().as_seconds());
             if self.saved_at.elapsed() >= SAVE_INTERVAL
                 && (self.sums.lock().changed || self.cursor.is_ahead())
             {
@@ -189,12 +196,15 @@ impl RollupConsumer {
     }
 
     /// Flushes at each multiple of the interval since the epoch. While the outbox waits for room in the spool no flush
-    /// is made: the interval grows instead, and nothing is lost.
-    fn flush_if_due(&mut self) {
+    /// is made: the interval grows instead, and nothing is lost. A clock that steps back by more than an interval begins
+    /// a new one; after a smaller step the next multiple is waited for, so that no time is reported twice.
+    fn flush_if_due(&mut self, now: i64) {
         let interval = i64::try_from(self.config.flush_interval.as_secs()).unwrap_or(i64::MAX).max(1);
-        let now = Timestamp::now().as_seconds();
         let shared = self.sums.clone();
         let mut sums = shared.lock();
+        if now < sums.state.flushed_at.saturating_sub(interval) {
+            sums.state.flushed_at = now;
+        }
         let intervals = now.div_euclid(interval) - sums.state.flushed_at.div_euclid(interval);
         if intervals < 1 || !sums.state.outbox.is_empty() {
             return;
@@ -212,6 +222,7 @@ impl RollupConsumer {
         outbox.extend(self.statsd_books(taken, &refused));
         sums.state.outbox = outbox;
         drop(sums);
+        self.outbox_saved = false;
         self.counters.add("rollup_flushes", &[], 1);
         self.save();
         self.empty_outbox();
@@ -272,21 +283,43 @@ impl RollupConsumer {
         (batch.span() > 0).then(|| self.statsd.finish(batch))
     }
 
-    /// Puts the batches of a flush into the spool, those that are not in it yet.
+    /// Puts the batches of a flush into the spool, those that are not in it yet, and forgets them when all are safe
+    /// there. Never before the flush is saved.
     fn empty_outbox(&mut self) {
-        let outbox = mem::take(&mut self.sums.lock().state.outbox);
-        let mut left = Vec::new();
-        for frame in outbox {
-            match self.intake.take_own(&frame) {
-                Ok(_) => {}
-                Err(error @ Refused::Spool(_)) => {
-                    self.quiet.say("spool", || error!(%error, "roll-ups wait for room in the spool"));
-                    left.push(frame);
-                }
-                Err(error) => error!(%error, "roll-ups lost: this is a bug"),
+        if !self.outbox_saved {
+            return;
+        }
+        let mut outbox = mem::take(&mut self.sums.lock().state.outbox);
+        let in_spool = outbox.iter().enumerate().fold(true, |all, (position, frame)| {
+            // Every frame is looked at: one that comes later must not wait for a round of its own.
+            self.append(position, frame) && all
+        });
+        let spool = self.intake.spool();
+        if in_spool && self.appended.values().all(|ordinal| spool.outcome(*ordinal) == Outcome::Synced) {
+            outbox.clear();
+            self.appended.clear();
+        }
+        self.sums.lock().state.outbox = outbox;
+    }
+
+    /// Appends a batch of the outbox unless the ledger knows it; false when it has to be tried again. The ledger forgets
+    /// what a failed sync took with it, so that it is appended once more.
+    fn append(&mut self, position: usize, frame: &[u8]) -> bool {
+        match self.intake.take_own(frame) {
+            Ok(Taken::Appended(ordinal)) => {
+                self.appended.insert(position, ordinal);
+                true
+            }
+            Ok(Taken::Repeat) => true,
+            Err(Refused::Batch(error)) => {
+                error!(%error, "roll-ups lost: this is a bug");
+                true
+            }
+            Err(error) => {
+                self.quiet.say("spool", || error!(%error, "roll-ups wait for the spool"));
+                false
             }
         }
-        self.sums.lock().state.outbox = left;
     }
 
     fn save(&mut self) {
@@ -295,8 +328,12 @@ impl RollupConsumer {
         self.cursor.state = sums.state.clone();
         drop(sums);
         self.saved_at = Instant::now();
-        if let Err(error) = self.cursor.save() {
-            self.quiet.say("save", || error!(%error, "roll-up not saved"));
+        match self.cursor.save() {
+            Ok(()) => self.outbox_saved = true,
+            Err(error) => {
+                self.sums.lock().changed = true;
+                self.quiet.say("save", || error!(%error, "roll-up not saved"));
+            }
         }
     }
 }
@@ -305,3 +342,6 @@ impl RollupConsumer {
 fn suffix_name(suffix: &str) -> &str {
     if suffix.is_empty() { "value" } else { suffix }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use metlog_core::{
 use metlog_pipeline::{counters::Counters, intake::Intake, producer::OwnProducer, quiet::Quiet, stop::Stop};
 use tracing::{error, warn};
 
-use super::{MAX_DATAGRAM, bind_udp};
+use super::{DRAIN_WAIT, MAX_DATAGRAM, bind_udp, drain};
 
 /// A batch goes into the spool when it is so large or so old.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -52,25 +52,33 @@ impl JsonUdpInput {
         self.socket.local_addr()
     }
 
-    /// Receives until told to stop.
+    /// Receives until told to stop, and then what the kernel holds already.
     pub fn run(&mut self, stop: &Stop) {
         let mut datagram = vec![0; MAX_DATAGRAM];
         while !stop.is_set() {
-            // The first datagram is waited for, those after it only as long as a batch may grow old.
-            let Some(length) = self.receive(&mut datagram) else { continue };
-            let mut batch = self.producer.batch();
-            self.add(&mut batch, datagram.get(..length).unwrap_or_default());
-            let deadline = Instant::now() + BATCH_AGE;
-            let _blocking_again_below = self.socket.set_nonblocking(true);
-            while batch.body_bytes() < BATCH_BYTES && Instant::now() < deadline {
-                match self.receive(&mut datagram) {
-                    Some(length) => self.add(&mut batch, datagram.get(..length).unwrap_or_default()),
-                    None => std::thread::sleep(Duration::from_millis(1)),
-                }
-            }
-            let _waits_at_most_its_timeout = self.socket.set_nonblocking(false);
-            self.store(batch);
+            self.take_batch(&mut datagram);
         }
+        let _drains_slower_otherwise = self.socket.set_read_timeout(Some(DRAIN_WAIT));
+        drain(|| self.take_batch(&mut datagram));
+    }
+
+    /// Stores what comes now; false when nothing came. The first datagram is waited for, those after it only as long as
+    /// a batch may grow old.
+    fn take_batch(&mut self, datagram: &mut [u8]) -> bool {
+        let Some(length) = self.receive(datagram) else { return false };
+        let mut batch = self.producer.batch();
+        self.add(&mut batch, datagram.get(..length).unwrap_or_default());
+        let deadline = Instant::now() + BATCH_AGE;
+        let _blocking_again_below = self.socket.set_nonblocking(true);
+        while batch.body_bytes() < BATCH_BYTES && Instant::now() < deadline {
+            match self.receive(datagram) {
+                Some(length) => self.add(&mut batch, datagram.get(..length).unwrap_or_default()),
+                None => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        let _waits_at_most_its_timeout = self.socket.set_nonblocking(false);
+        self.store(batch);
+        true
     }
 
     fn receive(&self, datagram: &mut [u8]) -> Option<usize> {

@@ -7,7 +7,7 @@ pub mod statsd_udp;
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, Socket, Type};
@@ -20,6 +20,19 @@ const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 
 /// How long an input waits for something to come before it looks whether to stop.
 const WAIT: Duration = Duration::from_millis(100);
+
+/// How long an input that is told to stop goes on with what lies in its socket already: a sender that never rests must
+/// not keep the daemon from ending.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long a UDP socket that is drained is waited for: what it holds is there at once.
+const DRAIN_WAIT: Duration = Duration::from_millis(1);
+
+/// Calls `take` until it finds nothing more, for at most [`DRAIN`].
+fn drain(mut take: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while started.elapsed() < DRAIN && take() {}
+}
 
 /// A UDP socket with a large receive buffer that waits at most [`WAIT`].
 ///

@@ -11,14 +11,16 @@ use metlog_pipeline::{
 };
 use tracing::{error, warn};
 
-use super::WAIT;
+use super::{WAIT, drain};
 
-/// Frames that may lie in the socket before the clients are held back.
-const HIGH_WATER_MARK: i32 = 1_000;
+/// Frames of each client that may lie in the socket before it is held back: four mebibytes of full batches. A socket that
+/// stands at its mark loses what a client sent last before it closed, so it is not smaller.
+const HIGH_WATER_MARK: i32 = 64;
 
 /// The input `push`.
 pub struct PushInput {
     socket: zmq::Socket,
+    endpoints: Vec<String>,
     intake: Intake,
     counters: Counters,
     quiet: Quiet,
@@ -35,7 +37,7 @@ impl PushInput {
             socket.set_rcvtimeo(i32::try_from(WAIT.as_millis()).unwrap_or(i32::MAX))?;
             socket.set_maxmsgsize(i64::try_from(MAX_BATCH_BYTES).unwrap_or(i64::MAX))
         })?;
-        Ok(Self { socket, intake, counters, quiet: Quiet::default() })
+        Ok(Self { socket, endpoints: endpoints.to_vec(), intake, counters, quiet: Quiet::default() })
     }
 
     /// Where it listens, with the port the system chose.
@@ -46,16 +48,29 @@ impl PushInput {
         endpoint::last(&self.socket)
     }
 
-    /// Receives until told to stop, and then what lies in the socket already.
+    /// Receives until told to stop, and then what has been sent already.
     pub fn run(&mut self, stop: &Stop) {
-        let mut message = zmq::Message::new();
         while !stop.is_set() {
-            if self.socket.recv(&mut message, 0).is_ok() {
-                self.take(&message);
-            }
+            self.receive(0);
         }
-        while self.socket.recv(&mut message, zmq::DONTWAIT).is_ok() {
-            self.take(&message);
+        // Unbinding cuts connections off: what the kernel holds of them is read before, what ZeroMQ has read after.
+        drain(|| self.receive(zmq::DONTWAIT));
+        self.unbind();
+        drain(|| self.receive(0));
+    }
+
+    /// Takes the next frame; false when none came.
+    fn receive(&mut self, flags: i32) -> bool {
+        let Ok(frame) = self.socket.recv_msg(flags) else { return false };
+        self.take(&frame);
+        true
+    }
+
+    /// Nothing more comes in. An endpoint whose port the system chose goes by the name that ZeroMQ has for it.
+    fn unbind(&self) {
+        let last = self.endpoint().ok();
+        for endpoint in self.endpoints.iter().chain(&last) {
+            let _not_under_this_name = self.socket.unbind(endpoint);
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 use metlog_pipeline::{counters::Counters, quiet::Quiet, stop::Stop};
 use tracing::warn;
 
-use super::{MAX_DATAGRAM, bind_udp};
+use super::{DRAIN_WAIT, MAX_DATAGRAM, bind_udp, drain};
 use crate::{rollup::SharedRollup, statsd};
 
 /// The input `statsd_udp`.
@@ -37,15 +37,22 @@ impl StatsdUdpInput {
         self.socket.local_addr()
     }
 
-    /// Receives until told to stop.
+    /// Receives until told to stop, and then what the kernel holds already.
     pub fn run(&mut self, stop: &Stop) {
         let mut packet = vec![0; MAX_DATAGRAM];
         let mut series = String::new();
         while !stop.is_set() {
-            if let Ok(length) = self.socket.recv(&mut packet) {
-                self.take(packet.get(..length).unwrap_or_default(), &mut series);
-            }
+            self.receive(&mut packet, &mut series);
         }
+        let _drains_slower_otherwise = self.socket.set_read_timeout(Some(DRAIN_WAIT));
+        drain(|| self.receive(&mut packet, &mut series));
+    }
+
+    /// Takes the next packet; false when none came.
+    fn receive(&mut self, packet: &mut [u8], series: &mut String) -> bool {
+        let Ok(length) = self.socket.recv(packet) else { return false };
+        self.take(packet.get(..length).unwrap_or_default(), series);
+        true
     }
 
     fn take(&mut self, packet: &[u8], series: &mut String) {
