@@ -160,7 +160,7 @@ fn a_bad_configuration_is_refused_with_the_line_the_key_and_the_way_out() {
             "line 2: unknown field `endpoint`, expected `endpoints`; did you mean `endpoints`?",
         ),
         ("metlog-sidecar", "[rollup]\nflush_interval = \"fast\"\n", "\"fast\" is no duration"),
-        ("metlog-sidecar", "[input.push]\nendpoints = [\"tcp://0.0.0.0:5566\"]\n", "not on loopback"),
+        ("metlog-sidecar", "[input.push]\nendpoints = [\"tcp://0.0.0.0:5566\"]\n", "no address on loopback"),
         (
             "metlog-grater",
             "catchall = [\"files\"]\n[[output]]\nname = \"file\"\ntype = \"file\"\npath = \"/tmp/x\"\n",
@@ -254,4 +254,35 @@ fn an_output_that_is_down_delays_no_other() {
         audit.created.waiting > 0,
         "roll-ups wait for the carbon output, which answers for them: {audit}"
     );
+}
+
+#[test]
+fn an_output_that_is_down_drops_what_lags_too_far_and_the_spool_does_not_fill() {
+    let refused = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let outputs = format!(
+        "catchall = [\"carbon\", \"file\"]\n\
+         [spool]\nmax_bytes = \"2 MiB\"\nsegment_bytes = \"128 KiB\"\n\
+         [[output]]\nname = \"carbon\"\ntype = \"carbon\"\naddress = \"{refused}\"\nmax_lag_bytes = \"64 KiB\"\n\
+         [[output]]\nname = \"file\"\ntype = \"file\"\npath = \"HOME/metlog-grater/messages.jsonl\"\n"
+    );
+    let system = System::start(Setup { grater: &outputs, ..Setup::default() });
+    let client = system.client("app");
+    // Twice what the spool takes, and lines that carbon would take.
+    let payload = format!("a.b 1 1700000000\n{}", "a.much.longer.name.of.a.metric 1 1700000000\n".repeat(25));
+    for n in 0..4_000 {
+        client.metlog("statmetric", Options { payload: Some(&payload), ..Options::default() });
+        if n % 100 == 0 {
+            client.flush(Duration::from_secs(5));
+        }
+    }
+    let report = client.close(Duration::from_secs(5));
+    assert_eq!((report.sent, report.dropped), (4_000, 0));
+    assert_eq!(system.wait_for("statmetric", 4_000).len(), 4_000, "the file has them all");
+    wait_until("the carbon output to drop", || system.grater.audit().sent.dropped > 3_500);
+    let audit = system.grater.audit();
+    assert!(audit.to_string().contains("dropped:lag"), "{audit}");
+    assert_eq!(audit.sent.delivered, 0, "the carbon output answers for them: {audit}");
+    let dropped = system.grater.counter("metlog_lag_dropped_messages_total{output=\"carbon\"}");
+    assert!(dropped >= audit.sent.dropped, "{dropped}: {audit}");
+    assert_eq!(system.grater.page("/readyz"), (200, "ready\n".to_owned()));
 }

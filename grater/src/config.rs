@@ -1,6 +1,9 @@
 //! The grater's configuration.
 
-use std::path::PathBuf;
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    path::{self, PathBuf},
+};
 
 use bytesize::ByteSize;
 use metlog_pipeline::{
@@ -69,7 +72,8 @@ impl Default for Inputs {
 pub struct OutputConfig {
     /// Its name, unique; routes and reports call it so.
     pub name: String,
-    /// When the output lags behind by more than this, messages are dropped, counted as `dropped:lag`; half of
+    /// When the output fails, or is too slow for 2 s, and lags behind by more than this,
+    /// messages are dropped, counted as `dropped:lag`; half of
     /// `spool.max_bytes` by default, so that one stuck back end never fills the spool for the others.
     pub max_lag_bytes: Option<ByteSize>,
     /// What it is.
@@ -85,7 +89,10 @@ impl Config {
             let path = self.data_dir.join("messages.jsonl");
             let kind = OutputKind::File(FileConfig { path, format: FileFormat::Json });
             self.outputs.push(OutputConfig { name: "file".to_owned(), max_lag_bytes: None, kind });
-            self.catchall = vec!["file".to_owned()];
+            // One that is given stays as it is: it may name what is no output, which `check` has to say.
+            if self.catchall.is_empty() {
+                self.catchall = vec!["file".to_owned()];
+            }
         }
         self
     }
@@ -109,13 +116,8 @@ impl Config {
         if self.input.link.endpoints.is_empty() {
             wrong.push("input.link.endpoints is empty, expected where sidecars forward to".to_owned());
         }
-        let complete = self.clone().complete();
-        let names = complete.output_names();
-        for (index, output) in complete.outputs.iter().enumerate() {
+        for output in &self.outputs {
             let name = &output.name;
-            if names.iter().take(index).any(|earlier| earlier == name) {
-                wrong.push(format!("output {name:?} is there twice, expected unique names"));
-            }
             if !is_plain(name) {
                 wrong.push(format!(
                     "output name {name:?} has odd characters, expected letters, digits, - and _"
@@ -123,9 +125,47 @@ impl Config {
             }
             wrong.extend(output.kind.build().err().map(|error| format!("output {name:?}: {error}")));
         }
-        let routes = Routes::compile(&complete.routes, &complete.catchall, &names);
+        wrong.extend(self.idle_outputs());
+        wrong.extend(self.shared_paths());
+        let complete = self.clone().complete();
+        let routes = Routes::compile(&complete.routes, &complete.catchall, &complete.output_names());
         wrong.extend(routes.err().map(|error| error.to_string()));
         wrong.extend(self.admin.check().err().map(|error| error.to_string()));
+        wrong
+    }
+
+    /// Outputs that would never get a message.
+    fn idle_outputs(&self) -> impl Iterator<Item = String> {
+        let named: HashSet<_> =
+            self.routes.iter().flat_map(|route| &route.outputs).chain(&self.catchall).collect();
+        let idle = self.outputs.iter().filter(move |output| !named.contains(&output.name));
+        idle.map(|output| {
+            format!(
+                "output {:?} gets nothing: name it in the outputs of a [[route]] or in catchall",
+                output.name
+            )
+        })
+    }
+
+    /// File outputs that would write over each other.
+    fn shared_paths(&self) -> Vec<String> {
+        let mut taken: HashMap<PathBuf, &str> = HashMap::new();
+        let mut wrong = Vec::new();
+        for output in &self.outputs {
+            let OutputKind::File(file) = &output.kind else { continue };
+            let path = path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+            match taken.entry(path) {
+                Entry::Occupied(earlier) => wrong.push(format!(
+                    "output {:?}: path {} is that of output {:?}, expected a file of its own",
+                    output.name,
+                    file.path.display(),
+                    earlier.get()
+                )),
+                Entry::Vacant(free) => {
+                    free.insert(&output.name);
+                }
+            }
+        }
         wrong
     }
 }
@@ -173,8 +213,38 @@ mod tests {
             "#,
         )
         .join("\n");
-        for part in ["loopback", "odd characters", "twice", "/tmp", "nowhere", "column"] {
+        for part in ["loopback", "odd characters", "taken", "/tmp", "nowhere", "column"] {
             assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_would_go_wrong_without_a_word_is_refused() {
+        let file =
+            |name: &str, path: &str| format!("[[output]]\nname = '{name}'\ntype = 'file'\npath = '{path}'\n");
+        let (a, b) = (file("a", "/tmp/x"), file("b", "/tmp/./x"));
+        let all = "catchall = ['a', 'b']\n";
+        let route = "[[route]]\nname = 'r'\nmatcher = 'TRUE'\noutputs = ['b']\n";
+        for (text, said) in [
+            (a.clone(), "output \"a\" gets nothing: name it in the outputs of a [[route]] or in catchall"),
+            (
+                "catchall = ['archive']".to_owned(),
+                "catchall names \"archive\", which is no output; the outputs are file",
+            ),
+            (
+                format!("{all}{a}{b}"),
+                "output \"b\": path /tmp/./x is that of output \"a\", expected a file of its own",
+            ),
+            (
+                format!("catchall = ['a']\n{a}{}", file("a", "/tmp/y")),
+                "output \"a\": name is taken by an earlier output",
+            ),
+        ] {
+            assert_eq!(wrong(&text), [said], "{text}");
+        }
+        let good = format!("catchall = ['a']\n{a}{}{route}", file("b", "/tmp/y"));
+        for text in [good.as_str(), "catchall = ['file']"] {
+            assert_eq!(wrong(text), Vec::<String>::new(), "{text}");
         }
     }
 

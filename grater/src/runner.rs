@@ -3,8 +3,13 @@
 //! Every output decides for itself which messages are its own, so none waits for another. A message that several outputs
 //! take is accounted for in the ledger by the first of them, its principal; one that none takes by the first output of
 //! the configuration.
+//!
+//! No output holds more of the spool than its `max_lag_bytes`, whatever its back end does: what lags further behind is
+//! dropped without a try once a delivery has failed or the lag has lasted. A burst that a working output soon catches up
+//! with costs nothing. The bound holds also while the output cannot start or cannot make safe what it has delivered.
 
 use std::{
+    error::Error,
     io,
     path::Path,
     sync::Arc,
@@ -29,7 +34,7 @@ use tracing::{error, warn};
 use crate::{
     config::OutputConfig,
     dead_letters::DeadLetters,
-    output::{Output, OutputError, OutputState},
+    output::{Output, OutputState},
     route::{Decision, Routes},
 };
 
@@ -39,8 +44,14 @@ const READ_BYTES: usize = 256 * 1024;
 /// How long the spool is waited for.
 const STEP: Duration = Duration::from_millis(100);
 
+/// How long an output that works may lag behind too far before messages are dropped.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Pauses between tries grow from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
+
+/// What becomes of a message that an output lags too far behind with.
+const LAG: &str = "dropped:lag";
 
 /// One output at work.
 pub struct OutputRunner {
@@ -53,12 +64,35 @@ pub struct OutputRunner {
     max_lag_bytes: u64,
     counters: Counters,
     quiet: Quiet,
+    /// Whether the output is back at its last checkpoint and can take messages.
+    is_started: bool,
+    /// Whether the last try failed.
+    is_failing: bool,
+    /// Since when the output lags behind too far.
+    lagging_since: Option<Instant>,
+    /// Bytes of frames read since the last save: the spool still holds them.
+    unsaved_bytes: u64,
+    /// The outcomes up to the last checkpoint of the output.
+    safe: Outcomes,
+    /// Those since, with what was delivered as dropped: it counts if the output can never make it safe.
+    at_risk: Outcomes,
+}
+
+/// What became of a load.
+enum Fate {
+    /// The back end took it, except for these messages, which it never will.
+    Delivered(Vec<(usize, String)>),
+    /// The output lags behind too far.
+    Lagging,
+    /// Told to stop before it was decided.
+    Stopped,
 }
 
 /// What one read of the spool brings to this output.
 #[derive(Default)]
 struct Load {
     through: u64,
+    bytes: u64,
     messages: Vec<Message>,
     /// Whose each message is, and whether this output accounts for it.
     owners: Vec<(ProducerId, bool)>,
@@ -77,13 +111,25 @@ impl OutputRunner {
         max_lag_bytes: u64,
         (spool, data_dir): (&Spool, &Path),
         (routes, counters): (Arc<Routes>, Counters),
-    ) -> Result<Self, Box<dyn std::error::Error>> {
-        let output = config.kind.build()?;
-        let name = config.name.clone();
-        let cursor = Cursor::open(spool, data_dir, &format!("output-{name}"))?;
-        let dead_letters = DeadLetters::new(data_dir, &name);
-        let quiet = Quiet::default();
-        Ok(Self { position, name, output, routes, cursor, dead_letters, max_lag_bytes, counters, quiet })
+    ) -> Result<Self, Box<dyn Error>> {
+        let cursor = Cursor::open(spool, data_dir, &format!("output-{}", config.name))?;
+        Ok(Self {
+            position,
+            name: config.name.clone(),
+            output: config.kind.build()?,
+            routes,
+            dead_letters: DeadLetters::new(data_dir, &config.name),
+            max_lag_bytes,
+            counters,
+            quiet: Quiet::default(),
+            is_started: false,
+            is_failing: false,
+            lagging_since: None,
+            unsaved_bytes: 0,
+            safe: cursor.outcomes().lock().clone(),
+            at_risk: Outcomes::default(),
+            cursor,
+        })
     }
 
     /// What has become of the messages this output accounts for.
@@ -94,9 +140,9 @@ impl OutputRunner {
 
     /// Delivers until told to stop.
     pub fn run(&mut self, stop: &Stop) {
-        let state = self.cursor.state.clone();
-        if !self.retry(stop, None, |output| output.restore(&state)) || !self.retry_checkpoint(stop) {
-            return;
+        // Tried again with the first messages: without any there is nothing to wait for.
+        if let Err(error) = self.start() {
+            self.tell_failed(error.as_ref(), Duration::ZERO);
         }
         let mut reader = self.cursor.reader();
         while !stop.is_set() {
@@ -108,15 +154,17 @@ impl OutputRunner {
                 }
             }
             if self.cursor.is_due() || (records.is_empty() && self.cursor.is_ahead()) {
-                self.checkpoint();
+                self.checkpoint(&reader);
             }
         }
-        self.checkpoint();
+        self.checkpoint(&reader);
     }
 
     /// Picks this output's messages.
     fn load(&self, records: &[Record]) -> Load {
         let mut load = Load { through: records.last().map_or(0, |record| record.ordinal), ..Load::default() };
+        let bytes = records.iter().map(|record| record.frame.len()).sum::<usize>();
+        load.bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         // What is no batch was never counted as received.
         for batch in records.iter().filter_map(|record| Batch::parse(&record.frame).ok()) {
             let producer = batch.header.producer;
@@ -147,38 +195,118 @@ impl OutputRunner {
 
     /// Delivers, or drops what the output lags behind too far with; false when stopped before that was decided.
     fn settle(&mut self, load: Load, reader: &Reader, stop: &Stop) -> bool {
-        let mut outcomes = load.settled;
-        let mut dead = Vec::new();
-        let delivered = load.messages.is_empty()
-            || self.retry(stop, Some(reader), |output| {
-                dead = output.deliver(&load.messages)?.dead;
-                Ok(())
-            });
-        if !delivered && stop.is_set() {
-            return false;
-        }
+        let (delivered, dead) = match self.deliver(&load.messages, reader, stop) {
+            Fate::Delivered(dead) => (true, dead),
+            Fate::Lagging => (false, Vec::new()),
+            Fate::Stopped => return false,
+        };
+        let (mut outcomes, mut at_risk) = (load.settled.clone(), load.settled);
         let dead_outcome = self.bury(&load.messages, &dead);
         let mut dead = dead.into_iter().map(|(index, _)| index).peekable();
         for (index, (producer, principal)) in load.owners.iter().enumerate() {
             let is_dead = dead.next_if_eq(&index).is_some();
-            let outcome = match (delivered, is_dead) {
-                (false, _) => "dropped:lag",
-                (true, true) => dead_outcome,
-                (true, false) => "delivered",
+            let (outcome, if_unsafe) = match (delivered, is_dead) {
+                (false, _) => (LAG, LAG),
+                (true, true) => (dead_outcome, dead_outcome),
+                (true, false) => ("delivered", LAG),
             };
             self.count(outcome);
             if *principal {
                 outcomes.add(*producer, outcome, 1);
+                at_risk.add(*producer, if_unsafe, 1);
             }
         }
         self.cursor.advance(load.through, &outcomes);
+        self.at_risk.merge(&at_risk);
+        self.unsaved_bytes = self.unsaved_bytes.saturating_add(load.bytes);
         true
+    }
+
+    /// Tries until it works, as long as the output does not lag behind too far.
+    fn deliver(&mut self, messages: &[Message], reader: &Reader, stop: &Stop) -> Fate {
+        if messages.is_empty() {
+            return Fate::Delivered(Vec::new());
+        }
+        let (began, mut pause) = (Instant::now(), PAUSES.0);
+        while !self.is_stuck(reader) {
+            match self.attempt(messages) {
+                Ok(dead) => {
+                    self.is_failing = false;
+                    return Fate::Delivered(dead);
+                }
+                Err(error) => self.tell_failed(error.as_ref(), began.elapsed()),
+            }
+            // What was done with before this load is not to wait for it in the spool.
+            if self.cursor.is_due() {
+                self.checkpoint(reader);
+            }
+            if self.rest(jittered(pause), reader, stop) {
+                return Fate::Stopped;
+            }
+            pause = (pause * 2).min(PAUSES.1);
+        }
+        let output = self.name.clone();
+        self.quiet.say("lag", || error!(output, "output lags too far behind: messages dropped"));
+        Fate::Lagging
+    }
+
+    fn attempt(&mut self, messages: &[Message]) -> Result<Vec<(usize, String)>, Box<dyn Error>> {
+        self.start()?;
+        Ok(self.output.deliver(messages)?.dead)
+    }
+
+    /// Brings the output back to its last checkpoint and keeps a new one, so that there is a state to come back to.
+    fn start(&mut self) -> Result<(), Box<dyn Error>> {
+        if !self.is_started {
+            self.output.restore(&self.cursor.state)?;
+            let state = self.output.checkpoint()?;
+            self.keep(state);
+            self.save().map_err(|error| format!("cannot save the cursor: {error}"))?;
+            self.is_started = true;
+        }
+        Ok(())
+    }
+
+    /// Whether to drop rather than try: the output lags behind too far, and not just because of a burst.
+    fn is_stuck(&mut self, reader: &Reader) -> bool {
+        if !self.lags(reader) {
+            self.lagging_since = None;
+            return false;
+        }
+        let since = *self.lagging_since.get_or_insert_with(Instant::now);
+        self.is_failing || since.elapsed() >= GRACE
+    }
+
+    fn lags(&self, reader: &Reader) -> bool {
+        reader.lag_bytes() > self.max_lag_bytes
+    }
+
+    /// Pauses, cut short when the output lags behind too far; true when told to stop.
+    fn rest(&self, pause: Duration, reader: &Reader, stop: &Stop) -> bool {
+        let began = Instant::now();
+        while !self.lags(reader) {
+            let left = pause.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                break;
+            }
+            if stop.wait(left.min(STEP)) {
+                return true;
+            }
+        }
+        stop.is_set()
+    }
+
+    fn tell_failed(&mut self, error: &dyn Error, since: Duration) {
+        self.is_failing = true;
+        let (output, seconds) = (self.name.clone(), since.as_secs());
+        self.counters.add("output_retries", &[("output", &self.name)], 1);
+        self.quiet.say("retry", || warn!(output, seconds, %error, "delivery fails, trying again"));
     }
 
     fn count(&self, outcome: &str) {
         let counter = match outcome {
             "delivered" => "delivered_messages",
-            "dropped:lag" => "lag_dropped_messages",
+            LAG => "lag_dropped_messages",
             _ => "dead_lettered_messages",
         };
         self.counters.add(counter, &[("output", &self.name)], 1);
@@ -205,61 +333,51 @@ impl OutputRunner {
         }
     }
 
-    /// Tries until it works; false when stopped, or when the output lags behind too far.
-    fn retry(
-        &mut self,
-        stop: &Stop,
-        reader: Option<&Reader>,
-        mut work: impl FnMut(&mut dyn Output) -> Result<(), OutputError>,
-    ) -> bool {
-        let mut pause = PAUSES.0;
-        let began = Instant::now();
-        while let Err(error) = work(self.output.as_mut()) {
-            let (output, seconds) = (self.name.clone(), began.elapsed().as_secs());
-            self.counters.add("output_retries", &[("output", &self.name)], 1);
-            self.quiet.say("retry", || warn!(output, seconds, %error, "delivery fails, trying again"));
-            if reader.is_some_and(|reader| reader.lag_bytes() > self.max_lag_bytes) {
-                let output = self.name.clone();
-                self.quiet.say("lag", || error!(output, "output lags too far behind: messages dropped"));
-                return false;
-            }
-            if stop.wait(jittered(pause)) {
-                return false;
-            }
-            pause = (pause * 2).min(PAUSES.1);
-        }
-        true
-    }
-
-    fn retry_checkpoint(&mut self, stop: &Stop) -> bool {
-        let mut state = OutputState::default();
-        let ready = self.retry(stop, None, |output| {
-            state = output.checkpoint()?;
-            Ok(())
-        });
-        self.cursor.state = state;
-        ready && self.save().is_ok()
-    }
-
     /// Moves the saved cursor to what has been delivered, once the back end has it safe.
-    fn checkpoint(&mut self) {
-        match self.output.checkpoint() {
-            Ok(state) => {
-                self.cursor.state = state;
-                let _told_in_the_log = self.save();
-            }
-            Err(error) => {
-                let output = self.name.clone();
-                self.quiet.say("checkpoint", || warn!(output, %error, "delivered messages are not safe yet"));
+    fn checkpoint(&mut self, reader: &Reader) {
+        // Nothing was delivered before the start, so the last state still holds.
+        if self.is_started {
+            match self.output.checkpoint() {
+                Ok(state) => self.keep(state),
+                Err(error) => {
+                    let output = self.name.clone();
+                    self.quiet
+                        .say("checkpoint", || warn!(output, %error, "delivered messages are not safe yet"));
+                    if self.unsaved_bytes.saturating_add(reader.lag_bytes()) <= self.max_lag_bytes {
+                        return;
+                    }
+                    self.give_up_unsafe();
+                }
             }
         }
+        let _told_in_the_log = self.save();
+    }
+
+    /// The output has everything safe, with this state to come back to.
+    fn keep(&mut self, state: OutputState) {
+        self.cursor.state = state;
+        self.safe.clone_from(&self.cursor.outcomes().lock());
+        self.at_risk = Outcomes::default();
+    }
+
+    /// Counts as dropped what was delivered since the last checkpoint, and goes back to that.
+    fn give_up_unsafe(&mut self) {
+        let output = self.name.clone();
+        self.quiet.say("unsafe", || error!(output, "delivered messages were never safe: counted as dropped"));
+        self.safe.merge(&std::mem::take(&mut self.at_risk));
+        self.cursor.outcomes().lock().clone_from(&self.safe);
+        self.is_started = false;
     }
 
     fn save(&mut self) -> io::Result<()> {
-        self.cursor.save().inspect_err(|error| {
+        let saved = self.cursor.save().inspect_err(|error| {
             let output = self.name.clone();
             self.quiet.say("save", || error!(output, %error, "output cursor not saved"));
-        })
+        });
+        if saved.is_ok() {
+            self.unsaved_bytes = 0;
+        }
+        saved
     }
 }
 
@@ -267,3 +385,7 @@ impl OutputRunner {
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + metlog_core::sample::uniform() / 2.0)
 }
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

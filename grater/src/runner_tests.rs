@@ -1,0 +1,162 @@
+//! Tests of the output thread: a back end that fails at each of its steps, and what the bound on its lag makes of it.
+
+use std::{fs, thread};
+
+use metlog_core::{
+    wire::batch::{Builder, Header},
+    wire::json::from_json,
+    wire::record::Identity,
+};
+use metlog_pipeline::{
+    intake::checkpoint_dir,
+    spool::{NewRecord, SpoolOptions},
+};
+use tempfile::TempDir;
+
+use super::*;
+use crate::output::{Delivered, FileConfig, FileFormat, OutputError, OutputKind};
+
+const PRODUCER: ProducerId = ProducerId([7; 16]);
+const PATIENCE: Duration = Duration::from_secs(20);
+const MESSAGES: u64 = 20;
+const PAYLOAD_BYTES: usize = 100 * 1024;
+const MAX_LAG_BYTES: u64 = 300 * 1024;
+
+/// A back end whose one step fails from some call on.
+struct Faulty {
+    fails: &'static str,
+    works_for: usize,
+}
+
+impl Faulty {
+    fn step(&mut self, step: &str) -> Result<(), OutputError> {
+        if self.fails != step {
+            return Ok(());
+        }
+        let works = self.works_for > 0;
+        self.works_for = self.works_for.saturating_sub(1);
+        works.then_some(()).ok_or(OutputError::NoFile { path: "nowhere".into(), found: "broken" })
+    }
+}
+
+impl Output for Faulty {
+    fn deliver(&mut self, _messages: &[Message]) -> Result<Delivered, OutputError> {
+        if self.fails == "speed" {
+            thread::sleep(Duration::from_secs(1));
+        }
+        self.step("deliver").map(|()| Delivered::default())
+    }
+
+    fn checkpoint(&mut self) -> Result<OutputState, OutputError> {
+        self.step("checkpoint").map(|()| OutputState::Nothing)
+    }
+
+    fn restore(&mut self, _state: &OutputState) -> Result<(), OutputError> {
+        self.step("restore")
+    }
+}
+
+/// A spool with one output that takes everything.
+struct Bench {
+    home: TempDir,
+    spool: Spool,
+    runner: OutputRunner,
+    counters: Counters,
+}
+
+impl Bench {
+    fn new(fails: &'static str, works_for: usize) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let options = SpoolOptions { segment_bytes: 128 * 1024, ..SpoolOptions::default() };
+        let (spool, _) = Spool::open(&home.path().join("spool"), options).unwrap();
+        let kind = OutputKind::File(FileConfig { path: home.path().join("out"), format: FileFormat::Json });
+        let config = OutputConfig { name: "a".to_owned(), max_lag_bytes: None, kind };
+        let names = ["a".to_owned()];
+        let routes = Arc::new(Routes::compile(&[], &names, &names).unwrap());
+        let counters = Counters::default();
+        let place = (&spool, home.path());
+        let mut runner =
+            OutputRunner::open(0, &config, MAX_LAG_BYTES, place, (routes, counters.clone())).unwrap();
+        runner.output = Box::new(Faulty { fails, works_for });
+        Self { home, spool, runner, counters }
+    }
+
+    /// Appends one message, a record of its own.
+    fn append(spool: &Spool, sequence: u64) {
+        let identity = Identity { env_version: "0.8", pid: 1, hostname: "h" };
+        let header = Header { first_sequence: sequence, ..Header::new(PRODUCER, identity, "app") };
+        let mut batch = Builder::new(header);
+        let text = format!("{{\"type\":\"t\",\"payload\":\"{}\"}}", "x".repeat(PAYLOAD_BYTES));
+        batch.push(&from_json(text.as_bytes()).unwrap().message).unwrap();
+        let frame = batch.finish();
+        let ordinal = spool.append(&[NewRecord { link: None, frame: &frame }]).unwrap();
+        assert!(spool.wait_synced(ordinal, PATIENCE));
+    }
+
+    /// Runs the output until its outcomes and the bytes the spool holds are as wanted; gives back the outcomes.
+    fn run_until(mut self, during: impl FnOnce(&Path, &Spool, &Counters), wanted: impl Fn(u64, u64) -> bool) {
+        let (stop, outcomes) = (Stop::default(), self.runner.outcomes());
+        let figures = || {
+            let totals = outcomes.lock().totals();
+            let of = |outcome| totals.get(outcome).copied().unwrap_or(0);
+            (of("delivered"), of("dropped:lag"), self.spool.stats().bytes)
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| self.runner.run(&stop));
+            during(self.home.path(), &self.spool, &self.counters);
+            let deadline = Instant::now() + PATIENCE;
+            let is_good = |(delivered, dropped, held): (u64, u64, u64)| {
+                wanted(delivered, dropped) && held <= 2 * MAX_LAG_BYTES
+            };
+            while !is_good(figures()) && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(5));
+            }
+            let last = figures();
+            stop.set();
+            assert!(is_good(last), "delivered, dropped, bytes held: {last:?}");
+        });
+    }
+}
+
+#[test]
+fn an_output_that_lags_too_far_drops_whichever_step_fails_and_lets_go_of_the_spool() {
+    // The bound keeps at most 3 messages waiting, and what is read at once another 2.
+    for (fails, works_for, delivered) in [
+        ("speed", 0, 1..=10),
+        ("restore", 0, 0..=0),
+        ("checkpoint", 0, 0..=0),
+        ("deliver", 0, 0..=0),
+        ("checkpoint", 1, 0..=0),
+    ] {
+        println!("{fails} fails after {works_for}");
+        let bench = Bench::new(fails, works_for);
+        (0..MESSAGES).for_each(|sequence| Bench::append(&bench.spool, sequence));
+        bench.run_until(
+            |_, _, _| {},
+            |came, dropped| delivered.contains(&came) && dropped >= MESSAGES - 5 - delivered.end(),
+        );
+    }
+}
+
+#[test]
+fn a_first_save_that_fails_is_tried_again() {
+    let bench = Bench::new("nothing", 0);
+    let checkpoints = checkpoint_dir(bench.home.path());
+    fs::remove_dir_all(&checkpoints).unwrap();
+    let mend = |_: &Path, spool: &Spool, counters: &Counters| {
+        Bench::append(spool, 0);
+        let deadline = Instant::now() + PATIENCE;
+        while !counters.render().contains("output_retries") && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        fs::create_dir_all(&checkpoints).unwrap();
+    };
+    bench.run_until(mend, |delivered, dropped| (delivered, dropped) == (1, 0));
+}
+
+#[test]
+fn a_burst_beyond_the_bound_costs_a_working_output_nothing() {
+    let bench = Bench::new("nothing", 0);
+    (0..MESSAGES).for_each(|sequence| Bench::append(&bench.spool, sequence));
+    bench.run_until(|_, _, _| {}, |came, dropped| (came, dropped) == (MESSAGES, 0));
+}
