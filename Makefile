@@ -52,9 +52,7 @@ test: $(WHEEL) $(ADDON) ## Runs every test: Rust and whole-system, Python, Node
 check: $(WHEEL) $(NODE_TOOLS) $(CARGO_DENY) ## Checks format, lints, types, documentation, licences and spelling of all languages
 	@tools/check.sh $(ONLY)
 
-# Not listed by help before there is something to measure.
-bench:
-	@compgen -G 'metlog-core/benches/*.rs' >/dev/null || { echo "error: metlog-core/benches holds no benchmark yet" >&2; exit 1; }
+bench: ## Runs the benchmarks of the client: each figure beside its peers, its floor and its bar
 	@echo "== running the benchmarks of metlog-core"
 	@cargo bench -p metlog-core --bench '*'
 

@@ -156,7 +156,7 @@ fn a_client_that_wants_acknowledgement_counts_what_nobody_took() {
     system.sidecar.kill();
     let client = system.acked_client("app");
     (0..100_u64).for_each(|n| {
-        client.metlog("numbered", Options { fields: fields(&[("n", &n)]), ..Options::default() })
+        client.metlog("numbered", Options { fields: fields(&[("n", &n)]), ..Options::default() });
     });
     assert!(!client.flush(Duration::from_millis(200)), "nothing is safe yet");
     let report = client.close(Duration::from_millis(300));
