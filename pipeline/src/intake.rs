@@ -115,7 +115,8 @@ impl Intake {
     }
 
     /// Takes a batch from an input that cannot wait. When the spool has no room its messages are dropped, and the spool
-    /// records under `dropped:spool_full` which ones as soon as there is room again.
+    /// records which ones as soon as there is room again: under `dropped:spool_full`, or `dropped:spool_error` when it was
+    /// not room that was lacking.
     ///
     /// # Errors
     /// When it is no batch, or the spool has no room.

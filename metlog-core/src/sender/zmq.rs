@@ -8,7 +8,7 @@ use crate::{
     stats::Reason,
 };
 
-/// Batches that may lie in a socket's buffer, so that memory stays within `queue_bytes`.
+/// Batches of each endpoint that may lie in the socket's buffer: half a mebibyte of full ones, beside `queue_bytes`.
 const PUSH_HIGH_WATER_MARK: i32 = 8;
 
 /// Single messages a PUB socket buffers for a slow receiver: ZeroMQ's own default, the originals' as well.
