@@ -28,8 +28,9 @@ const CUT: &str = "...";
 /// What a frame or an exception takes as JSON beside its texts: the names of its keys.
 const KEYS: usize = 200;
 
-/// Characters looked at beyond the cut, so that a secret that the cut would halve is seen whole.
-const LOOK_AHEAD: usize = 64;
+/// Characters looked at beyond the cut, so that a secret that the cut would halve is seen whole. More of a text no face
+/// needs to hand over.
+pub const LOOK_AHEAD: usize = 64;
 
 /// Masks secrets and cuts what is over the bounds; `bytes` bounds the whole, [`MAX_BYTES`] usually. Take the checksum
 /// before: it is that of whole lines.
@@ -107,11 +108,15 @@ fn arguments(given: &[String], budget: &mut Budget) -> Vec<String> {
 }
 
 /// How many of so many items are kept: all, or one less than the bound, for the mark.
-fn room_for(items: usize) -> usize {
+#[must_use]
+pub fn room_for(items: usize) -> usize {
     if items > MAX_ITEMS { MAX_ITEMS - 1 } else { items }
 }
 
-fn more(items: usize) -> String {
+/// The mark of a list or map of so many items, when they are over the bound. For faces, which cut what they would have
+/// to convert for nothing.
+#[must_use]
+pub fn more(items: usize) -> String {
     format!("{CUT} {} more", items - room_for(items))
 }
 
@@ -147,6 +152,8 @@ fn frame(frame: Frame, budget: &mut Budget) -> Option<Frame> {
         module: frame.module.map(|module| budget.clipped(&module)),
         function: frame.function.map(|function| budget.clipped(&function)),
         line: frame.line,
+        column: frame.column,
+        in_app: frame.in_app,
         context_line,
         pre_context,
         post_context,

@@ -112,13 +112,14 @@ fn the_innermost_frames_and_first_exceptions_are_kept_within_a_megabyte() {
         pre_context: vec![long(); 5],
         post_context: vec![long(); 5],
         locals: (0..4).map(|number| (format!("{number}{}", long()), vec![Value::from(long()); 4])).collect(),
+        ..Frame::default()
     };
     let exception = Exception {
         kind: long(),
         module: Some(long()),
         value: long(),
         frames: (0..300).map(frame).collect(),
-        frames_left_out: 0,
+        ..Exception::default()
     };
     let mut event = Event::new("python", vec![exception; 3]);
     event.message = long();

@@ -37,7 +37,7 @@ impl Client {
             }
         };
         let own: [(&str, &dyn Encode); 3] = [
-            ("epoch_timestamp", &epoch_seconds(&event)),
+            ("epoch_timestamp", &event.epoch_timestamp()),
             ("msg", &event.message),
             ("dsn", &dsn.map_or(crate::Value::Null, |dsn| dsn.as_str().into())),
         ];
@@ -56,8 +56,12 @@ impl Client {
     }
 }
 
-/// Bounds the event, more tightly where its payload would not fit a message.
-fn bounded_payload(mut event: Event, about: &raven::About<'_>) -> Result<(Event, String), Error> {
+/// Takes the fingerprint, bounds the event, more tightly where its payload would not fit a message, and packs it. What
+/// [`Client::exception_event`] does first, for faces that send the message another way.
+///
+/// # Errors
+/// As [`raven::payload`].
+pub fn bounded_payload(mut event: Event, about: &raven::About<'_>) -> Result<(Event, String), Error> {
     event.fingerprint = Some(fingerprint::checksum(&event));
     let mut bytes = bound::MAX_BYTES;
     loop {
@@ -68,11 +72,6 @@ fn bounded_payload(mut event: Event, about: &raven::About<'_>) -> Result<(Event,
         }
         bytes /= 2;
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "seconds as a double are exact to a microsecond")]
-fn epoch_seconds(event: &Event) -> f64 {
-    (event.timestamp.as_nanos() / 1_000) as f64 / 1e6
 }
 
 /// The caller's fields first: a field given twice keeps its last value.

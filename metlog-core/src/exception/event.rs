@@ -10,7 +10,8 @@ pub const LEVEL_ERROR: u16 = 40;
 /// An exception with what caused it, and where.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// The exception that was reported, then its cause, the cause of that and so on.
+    /// The exception that was reported, then its cause, the cause of that and so on; then the members of a group, each
+    /// with its own causes.
     pub chain: Vec<Exception>,
     /// What the application says about it; may be empty.
     pub message: String,
@@ -43,6 +44,34 @@ pub struct Exception {
     pub frames: Vec<Frame>,
     /// Outermost frames that were left out to stay within bounds.
     pub frames_left_out: usize,
+    /// What it is to its parent; says nothing for the first of a chain.
+    pub relation: Relation,
+    /// The place of its parent in the chain; the one before it when `None`.
+    pub parent: Option<usize>,
+}
+
+/// What an exception of a chain is to its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Relation {
+    /// The parent was raised because of it.
+    #[default]
+    Cause,
+    /// The parent was raised while it was handled.
+    Context,
+    /// The parent is a group that holds it.
+    Member,
+}
+
+impl Relation {
+    /// As one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cause => "cause",
+            Self::Context => "context",
+            Self::Member => "member",
+        }
+    }
 }
 
 /// One call.
@@ -56,6 +85,10 @@ pub struct Frame {
     pub function: Option<String>,
     /// The line, from 1.
     pub line: Option<u32>,
+    /// The column, from 1, where the language knows it.
+    pub column: Option<u32>,
+    /// False for code of a library or the language's own, where the face can tell.
+    pub in_app: Option<bool>,
     /// The text of that line.
     pub context_line: Option<String>,
     /// The lines before it.
@@ -91,6 +124,13 @@ impl Event {
             Some(Exception { kind, value, .. }) => format!("{kind}: {value}"),
             None => self.message.clone(),
         }
+    }
+
+    /// When it was reported, in seconds, as the field `epoch_timestamp` has it.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "seconds as a double are exact to a microsecond")]
+    pub fn epoch_timestamp(&self) -> f64 {
+        (self.timestamp.as_nanos() / 1_000) as f64 / 1e6
     }
 
     /// Where to look first: `module in function`.

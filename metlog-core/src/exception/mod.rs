@@ -31,8 +31,9 @@ mod rust;
 pub mod scrub;
 mod source;
 
+pub use client::bounded_payload;
 pub use dsn::Dsn;
-pub use event::{Event, Exception, Frame, LEVEL_ERROR};
+pub use event::{Event, Exception, Frame, LEVEL_ERROR, Relation};
 pub use panic::install_panic_hook;
 pub use pending::Pending;
 pub use source::SourceCache;

@@ -2,7 +2,8 @@
 //! protocol 2, which existing Sentry outputs pass on as it is.
 //!
 //! What the protocol had no place for goes under `extra`: the causes of the exception as `causes`, each with its own
-//! type, module, value and frames; the number of frames left out as `frames_left_out`.
+//! type, module, value and frames; the number of frames left out as `frames_left_out`. Frames have the protocol's `colno`
+//! and `in_app` where the language tells them, as the original's had not.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -156,6 +157,10 @@ struct SentryFrame<'a> {
     filename: &'a str,
     function: Option<&'a str>,
     lineno: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    colno: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_app: Option<bool>,
     module: Option<&'a str>,
     context_line: Option<&'a str>,
     pre_context: &'a [String],
@@ -170,6 +175,8 @@ impl<'a> SentryFrame<'a> {
             filename: frame.short_file(),
             function: frame.function.as_deref(),
             lineno: frame.line,
+            colno: frame.column,
+            in_app: frame.in_app,
             module: frame.module.as_deref(),
             context_line: frame.context_line.as_deref(),
             pre_context: &frame.pre_context,
@@ -191,6 +198,20 @@ struct Cause<'a> {
     kind: Kind<'a>,
     stacktrace: Stacktrace<'a>,
     frames_left_out: usize,
+    relation: &'static str,
+    parent: usize,
+}
+
+impl<'a> Cause<'a> {
+    fn of((place, exception): (usize, &'a Exception)) -> Self {
+        Self {
+            kind: Kind::of(exception),
+            stacktrace: Stacktrace { frames: &exception.frames },
+            frames_left_out: exception.frames_left_out,
+            relation: exception.relation.as_str(),
+            parent: exception.parent.unwrap_or(place.saturating_sub(1)),
+        }
+    }
 }
 
 impl Serialize for Extra<'_> {
@@ -200,12 +221,7 @@ impl Serialize for Extra<'_> {
         map.serialize_entry("logger", &self.logger)?;
         map.serialize_entry("severity", &self.severity)?;
         map.serialize_entry("sys.argv", &self.event.arguments)?;
-        let cause = |exception| Cause {
-            kind: Kind::of(exception),
-            stacktrace: Stacktrace { frames: &exception.frames },
-            frames_left_out: exception.frames_left_out,
-        };
-        let causes: Vec<Cause<'_>> = self.event.chain.iter().skip(1).map(cause).collect();
+        let causes: Vec<Cause<'_>> = self.event.chain.iter().enumerate().skip(1).map(Cause::of).collect();
         if !causes.is_empty() {
             map.serialize_entry("causes", &causes)?;
         }
