@@ -20,7 +20,7 @@ use metlog_core::{
     Client, Error, Severity,
     config::Settings,
     filter::{SeverityMax, TypeBlacklist},
-    sender::{Delivery, Sender, Target},
+    sender::{Delivery, Outgoing, Sender, Target},
 };
 use slog::Drain;
 use support::{
@@ -51,11 +51,11 @@ impl Target for Sink {
 }
 
 impl Sender for Sink {
-    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error> {
+    fn send(&mut self, frame: &Outgoing) -> Result<Delivery, Error> {
         if self.busy.load(Ordering::Relaxed) {
             return Ok(Delivery::Busy);
         }
-        black_box(frame);
+        black_box(&**frame);
         Ok(Delivery::ALL)
     }
 }

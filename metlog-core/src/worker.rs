@@ -13,8 +13,8 @@ use crate::{
     config::Settings,
     error::Error,
     message::Severity,
-    queue::{Buffer, Queue},
-    sender::{Delivery, Sender, Target},
+    queue::{Buffer, Queue, Room},
+    sender::{Delivery, Outgoing, Sender, Target},
     stats::{ByReason, Reason, Stats, complain},
     wire::{
         batch::{self, Header},
@@ -174,7 +174,7 @@ pub(crate) fn start(job: Job) -> Result<(), Error> {
 struct Nowhere;
 
 impl Sender for Nowhere {
-    fn send(&mut self, _: &[u8]) -> Result<Delivery, Error> {
+    fn send(&mut self, _: &Outgoing) -> Result<Delivery, Error> {
         Ok(Delivery::Taken { dropped: u64::MAX, reason: Reason::Send })
     }
 }
@@ -187,7 +187,8 @@ struct Worker {
     /// The next batch's header; its totals are set when it is framed.
     header: Header,
     body: Vec<u8>,
-    spare: Vec<u8>,
+    /// Emptied with each round, kept for its capacity.
+    chunks: Vec<Vec<u8>>,
     /// Attempts told to the receiver so far, to see whether the totals have changed.
     told: u64,
     /// Messages refused as too big that were told of on stderr.
@@ -205,7 +206,7 @@ impl Worker {
             sender,
             header: job.header,
             body: Vec::with_capacity(job.settings.batch_bytes),
-            spare: Vec::new(),
+            chunks: Vec::new(),
             told: 0,
             too_big: 0,
             last_frame: Instant::now(),
@@ -307,13 +308,13 @@ impl Worker {
     /// Empties the hand-off once; gives back how many bytes moved.
     fn round(&mut self) -> usize {
         let mut moved = 0;
-        let mut spare = std::mem::take(&mut self.spare);
+        let mut chunks = std::mem::take(&mut self.chunks);
         let queue = Arc::clone(&self.queue);
-        queue.drain(&mut spare, |records| {
+        queue.drain(&mut chunks, |records| {
             moved += records.len();
             self.gather(records);
         });
-        self.spare = spare;
+        self.chunks = chunks;
         if self.header.span > 0 {
             self.frame();
         }
@@ -348,8 +349,8 @@ impl Worker {
         }
         self.header.present = if self.header.span > 0 { vec![(0, self.header.span)] } else { Vec::new() };
         let frame = batch::encode(&self.header, &self.body);
-        self.deliver(&frame);
-        self.queue.release(self.body.len());
+        let room = Room::of_frame(&self.queue, frame.len(), self.body.len());
+        self.deliver(&Outgoing::new(frame, self.header.span, room));
         self.told = books.attempted;
         self.last_frame = Instant::now();
         self.header.first_sequence += self.header.span;
@@ -357,10 +358,10 @@ impl Worker {
         self.body.clear();
     }
 
-    fn deliver(&mut self, frame: &[u8]) {
+    fn deliver(&mut self, batch: &Outgoing) {
         let count = self.header.span;
         loop {
-            match self.sender.send(frame) {
+            match self.sender.send(batch) {
                 Ok(Delivery::Taken { dropped, reason }) => {
                     let dropped = dropped.min(count);
                     return self.shared.count(count - dropped, reason, dropped);

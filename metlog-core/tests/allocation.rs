@@ -8,7 +8,7 @@ use metlog_core::{
     fields,
     filter::SeverityMax,
     sample::Rate,
-    sender::{Delivery, Sender, Target},
+    sender::{Delivery, Outgoing, Sender, Target},
 };
 
 /// Takes every batch and keeps nothing, so that only the callers' thread is looked at.
@@ -21,7 +21,7 @@ impl Target for Nowhere {
 }
 
 impl Sender for Nowhere {
-    fn send(&mut self, _: &[u8]) -> Result<Delivery, metlog_core::Error> {
+    fn send(&mut self, _: &Outgoing) -> Result<Delivery, metlog_core::Error> {
         Ok(Delivery::ALL)
     }
 }

@@ -13,7 +13,7 @@ use metlog_core::{
     fields,
     filter::TypeBlacklist,
     sample::Rate,
-    sender::{self, Delivery, Sender, Target, memory::Captured},
+    sender::{self, Delivery, Outgoing, Sender, Target, memory::Captured},
     stats::Reason,
     wire::batch::Batch,
 };
@@ -182,7 +182,7 @@ impl Target for Stuck {
 }
 
 impl Sender for Stuck {
-    fn send(&mut self, _: &[u8]) -> Result<Delivery, metlog_core::Error> {
+    fn send(&mut self, _: &Outgoing) -> Result<Delivery, metlog_core::Error> {
         self.0.map_err(|()| metlog_core::Error::new(metlog_core::ErrorKind::Io, "broken pipe"))
     }
 }

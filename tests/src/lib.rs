@@ -285,7 +285,7 @@ impl System {
     #[must_use]
     pub fn acked_client(&self, logger: &str) -> Client {
         let endpoints = vec![format!("ipc://{}/link.sock", self.home.path().display())];
-        let target = Acked { endpoints, window_bytes: Acked::WINDOW_BYTES };
+        let target = Acked { endpoints };
         Client::builder().logger(logger).sender(target).build()
     }
 

@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Delivery, Sender, Target};
+use super::{Delivery, Outgoing, Sender, Target};
 use crate::{
     error::{Error, ErrorKind},
     link::{Frame, MAX_FRAME_BYTES, SenderId, VERSIONS, Window, agree},
     stats::complain,
-    wire::batch::{Batch, ProducerId},
+    wire::batch::ProducerId,
 };
 
 /// How long a hello waits for its welcome, and a silent peer is believed in, before the next connection is tried.
@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How often a link with something unacknowledged asks whether the peer is there.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Batches that may lie in the socket's buffer, as copies beside those that are kept.
+const HIGH_WATER_MARK: i32 = 8;
 
 /// Between two connections that failed.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -28,13 +31,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Acked {
     /// `ipc://` or `tcp://` addresses to connect to: the first, and the others in turn when it does not answer.
     pub endpoints: Vec<String>,
-    /// Bytes of batches that may be unacknowledged, beside what waits in the hand-off; [`Acked::WINDOW_BYTES`] by default.
-    pub window_bytes: usize,
-}
-
-impl Acked {
-    /// Room for the batches of some 30,000 messages: a few syncs of a slow disk under load.
-    pub const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 }
 
 impl Target for Acked {
@@ -46,14 +42,12 @@ impl Target for Acked {
         let sender = SenderId { id: ProducerId::random()?.0, incarnation: 0 };
         Ok(Box::new(AckedSender {
             endpoints: self.endpoints.clone(),
-            window_bytes: self.window_bytes,
             sender,
             context: zmq::Context::new(),
             socket: None,
             welcomed: false,
             window: Window::default(),
             kept: VecDeque::new(),
-            kept_bytes: 0,
             next: 1,
             previous: 0,
             unsent: 0,
@@ -67,13 +61,11 @@ impl Target for Acked {
 /// A batch that is not acknowledged yet.
 struct Kept {
     sequence: u64,
-    messages: u64,
-    batch: Vec<u8>,
+    batch: Outgoing,
 }
 
 struct AckedSender {
     endpoints: Vec<String>,
-    window_bytes: usize,
     sender: SenderId,
     context: zmq::Context,
     socket: Option<zmq::Socket>,
@@ -81,7 +73,6 @@ struct AckedSender {
     window: Window,
     /// In order; the last `unsent` of them have not been handed to the present socket.
     kept: VecDeque<Kept>,
-    kept_bytes: usize,
     next: u64,
     /// The number of the batch before the next one on this connection.
     previous: u64,
@@ -92,17 +83,11 @@ struct AckedSender {
 }
 
 impl Sender for AckedSender {
-    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error> {
-        self.tend();
-        if self.kept_bytes >= self.window_bytes {
-            return Ok(Delivery::Busy);
-        }
-        let messages = Batch::parse(frame)?.header.count();
-        self.kept.push_back(Kept { sequence: self.next, messages, batch: frame.to_vec() });
-        self.kept_bytes += frame.len();
+    fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
+        self.kept.push_back(Kept { sequence: self.next, batch: batch.clone() });
         self.next += 1;
         self.unsent += 1;
-        self.send_kept();
+        self.tend();
         Ok(Delivery::ALL)
     }
 
@@ -131,7 +116,7 @@ impl Sender for AckedSender {
         while self.tend() && Instant::now() < deadline {
             self.wait(deadline.saturating_duration_since(Instant::now()).min(PAUSE));
         }
-        self.kept.iter().map(|kept| kept.messages).sum()
+        self.kept.iter().map(|kept| kept.batch.messages()).sum()
     }
 }
 
@@ -159,6 +144,7 @@ impl AckedSender {
         let open = || {
             let socket = self.context.socket(zmq::DEALER)?;
             socket.set_linger(0)?;
+            socket.set_sndhwm(HIGH_WATER_MARK)?;
             socket.set_maxmsgsize(i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX))?;
             socket.connect(&endpoint)?;
             socket.send(Frame::Hello { versions: VERSIONS, sender: self.sender }.encode(), zmq::DONTWAIT)?;
@@ -212,8 +198,7 @@ impl AckedSender {
 
     /// The receiver has everything up to `sequence` on disk.
     fn forget(&mut self, sequence: u64) {
-        while let Some(first) = self.kept.front().filter(|kept| kept.sequence <= sequence) {
-            self.kept_bytes -= first.batch.len();
+        while self.kept.front().is_some_and(|kept| kept.sequence <= sequence) {
             self.kept.pop_front();
         }
         self.unsent = self.unsent.min(self.kept.len());

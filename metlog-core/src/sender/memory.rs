@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Delivery, Sender, Target};
+use super::{Delivery, Outgoing, Sender, Target};
 use crate::{error::Error, message::Message, wire::batch::Batch};
 
 /// A target that keeps the frames it gets.
@@ -45,8 +45,8 @@ impl Target for Memory {
 }
 
 impl Sender for Memory {
-    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).push(frame.to_vec());
+    fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).push(batch.to_vec());
         Ok(Delivery::ALL)
     }
 }

@@ -3,10 +3,11 @@
 //! The split is what makes a fork harmless: the child connects the same target anew and never touches the parent's
 //! sockets.
 
-use std::time::Duration;
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use crate::{
     error::Error,
+    queue::Room,
     stats::Reason,
     wire::{batch::Batch, json},
 };
@@ -18,6 +19,44 @@ pub mod stream;
 pub mod udp;
 #[cfg(feature = "zmq")]
 pub mod zmq;
+
+/// A batch on its way out, as one frame. A sender may keep clones of it; the memory counts against `queue_bytes` until the
+/// last one is dropped, on whatever thread.
+#[derive(Debug, Clone)]
+pub struct Outgoing(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    frame: Vec<u8>,
+    messages: u64,
+    _room: Room,
+}
+
+impl Outgoing {
+    pub(crate) fn new(frame: Vec<u8>, messages: u64, room: Room) -> Self {
+        Self(Arc::new(Held { frame, messages, _room: room }))
+    }
+
+    /// How many messages it carries.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.0.messages
+    }
+}
+
+impl Deref for Outgoing {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0.frame
+    }
+}
+
+impl AsRef<[u8]> for Outgoing {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
 
 /// What became of a batch that was given to a sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +83,7 @@ pub trait Sender {
     ///
     /// # Errors
     /// When the batch cannot be sent and offering it again would not help.
-    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error>;
+    fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error>;
 
     /// After [`Delivery::Busy`]: waits until another try makes sense, at most `timeout`.
     fn wait(&mut self, timeout: Duration) {

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Delivery, Sender, Target, each_json};
+use super::{Delivery, Outgoing, Sender, Target, each_json};
 use crate::{
     error::{Error, ErrorKind},
     stats::Reason,
@@ -47,9 +47,9 @@ struct Lines {
 
 /// One write and one flush a batch, so that lines of several processes do not mix within a batch.
 impl Sender for Lines {
-    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error> {
+    fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
         self.text.clear();
-        let delivery = each_json(frame, |json| {
+        let delivery = each_json(batch, |json| {
             self.text.push_str(json);
             self.text.push('\n');
             Ok::<(), Reason>(())

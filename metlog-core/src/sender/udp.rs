@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 
-use super::{Delivery, Sender, Target, each_json};
+use super::{Delivery, Outgoing, Sender, Target, each_json};
 use crate::{
     error::{Error, ErrorKind},
     stats::Reason,
@@ -48,8 +48,8 @@ struct Datagrams {
 }
 
 impl Sender for Datagrams {
-    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error> {
-        each_json(frame, |json| {
+    fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
+        each_json(batch, |json| {
             self.text.clear();
             self.text.push_str(json);
             if self.newline {

@@ -14,7 +14,6 @@ use metlog_core::{
     config::Settings,
     sender::{memory, zmq::Push},
     stats::Reason,
-    wire::{batch::Batch, record::LENGTH_BYTES},
 };
 
 use crate::{
@@ -136,10 +135,12 @@ fn a_fork_beside_sending_threads_harms_nobody() {
 }
 
 fn a_fork_with_a_full_queue_sends_nothing_twice() {
-    // Records of one size, so that the bound is met exactly: 64 of them, then no more.
-    let record = record_bytes();
-    let client = client_with(Settings { queue_bytes: 64 * record, ..Settings::default() });
-    send(&client, "parent", 100);
+    let client = client_with(Settings { queue_bytes: 64 * 1024, ..Settings::default() });
+    send(&client, "parent", 64);
+    // Too large for what is left of the bound.
+    let payload = "x".repeat(64 * 1024);
+    let large = Options { payload: Some(&payload), ..Options::default() };
+    (0..36).for_each(|_| client.metlog("parent", large));
     assert_eq!(client.stats().refused.get(Reason::Full), 36);
     let child = fork(|| {
         std::fs::write(folder().join("wanted"), "").unwrap();
@@ -148,17 +149,6 @@ fn a_fork_with_a_full_queue_sends_nothing_twice() {
     child.wait(SOON);
     let report = client.close(SOON);
     assert_eq!((report.sent, report.waiting, report.dropped), (64, 0, 0));
-}
-
-/// How many bytes one message of type "parent" takes in the hand-off.
-fn record_bytes() -> usize {
-    let (target, captured) = memory::channel();
-    let client = Client::builder().logger("fork").sender(target).build();
-    send(&client, "parent", 1);
-    assert!(client.flush(SOON));
-    let frame = captured.frames().remove(0);
-    let (_, record) = Batch::parse(&frame).unwrap().records().next().unwrap();
-    record.as_bytes().len() + LENGTH_BYTES
 }
 
 fn a_fork_while_others_start_clients_ends() {

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use super::{Delivery, Sender, Target, each_json};
+mod owned;
+
+use super::{Delivery, Outgoing, Sender, Target, each_json};
 use crate::{
     error::{Error, ErrorKind},
     stats::Reason,
 };
 
-/// Batches of each endpoint that may lie in the socket's buffer: half a mebibyte of full ones, beside `queue_bytes`.
+/// Batches of each endpoint that may lie in the socket's buffer: they are lost when the sidecar dies, so only as many as
+/// keep the I/O thread busy.
 const PUSH_HIGH_WATER_MARK: i32 = 8;
 
 /// Single messages a PUB socket buffers for a slow receiver: ZeroMQ's own default, the originals' as well.
@@ -82,8 +85,8 @@ impl Target for Push {
 struct PushSender(Socket);
 
 impl Sender for PushSender {
-    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error> {
-        match self.0.socket.send(frame, zmq::DONTWAIT) {
+    fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
+        match owned::send(&mut self.0.socket, batch.clone()) {
             Ok(()) => Ok(Delivery::ALL),
             Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => Ok(Delivery::Busy),
             Err(source) => Err(failed("send a batch", source)),
@@ -110,10 +113,24 @@ impl Target for Publish {
 
 struct PublishSender(Socket);
 
+/// One message of a batch as JSON; the batch keeps its room until the last of its messages has left.
+struct Part {
+    json: String,
+    _of: Outgoing,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        self.json.as_bytes()
+    }
+}
+
 impl Sender for PublishSender {
-    fn send(&mut self, frame: &[u8]) -> Result<Delivery, Error> {
-        let socket = &self.0.socket;
-        each_json(frame, |json| socket.send(json, zmq::DONTWAIT).map_err(|_| Reason::Send))
+    fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
+        each_json(batch, |json| {
+            let part = Part { json: json.to_owned(), _of: batch.clone() };
+            owned::send(&mut self.0.socket, part).map_err(|_| Reason::Send)
+        })
     }
 
     fn close(self: Box<Self>, timeout: Duration) -> u64 {
