@@ -65,6 +65,61 @@ export interface CounterOptions extends MetricOptions {
   count?: number | bigint | undefined;
 }
 
+/** What is said about an exception beside itself. */
+export interface ExceptionOptions extends Options {
+  /** What the application says about it. */
+  msg?: string | undefined;
+  /** Further values for the event, bounded and without secrets. */
+  extra?: object | undefined;
+  /** `scheme://user:password@host[:port]/project`: where the output is to deliver. It travels with the message. */
+  dsn?: string | undefined;
+}
+
+/** A request of Node's `http`, or of a framework upon it: an `IncomingMessage` is one. */
+export interface CefRequest {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>> | undefined;
+  readonly socket?: { readonly remoteAddress?: string | undefined } | undefined;
+}
+
+/** The same as a WSGI environment names it. */
+export interface CefEnviron {
+  readonly REQUEST_METHOD: string;
+  readonly PATH_INFO?: string | undefined;
+  readonly HTTP_USER_AGENT?: string | undefined;
+  readonly HTTP_HOST?: string | undefined;
+  readonly HTTP_X_FORWARDED_FOR?: string | undefined;
+  readonly REMOTE_ADDR?: string | undefined;
+}
+
+/** The product that reports. */
+export interface CefConfig {
+  readonly 'cef.version': string | number;
+  readonly 'cef.vendor': string;
+  readonly 'cef.product': string;
+  readonly 'cef.device_version': string | number;
+}
+
+/** How a syslog is to take the line; null leaves it to the output. */
+export interface CefMeta {
+  readonly syslog_options: string | null;
+  readonly syslog_facility: string | null;
+  readonly syslog_ident: string | null;
+  readonly syslog_priority: string | null;
+}
+
+export interface CefOptions {
+  /** The user it is about, 'none' unless given. */
+  username?: string | undefined;
+  /** What kind of event it is, for machines; the name unless given. */
+  signature?: string | undefined;
+  /** More keys for the line. */
+  extras?: Readonly<Record<string, unknown>> | undefined;
+  /** All null unless given; `metlog/cef` makes it from settings. */
+  meta?: CefMeta | undefined;
+}
+
 /** `attempted = accepted + refused`, and `accepted = sent + dropped + waiting`. */
 export interface Stats {
   attempted: number;
@@ -138,6 +193,34 @@ export declare class MetlogClient {
   exception(message: unknown, options?: Options | null): void;
   emergency(message: unknown, options?: Options | null): void;
 
+  /**
+   * Sends `error` with its stack, its causes and its own properties as a `sentry` message, at severity 3 unless given. It
+   * runs no code of the application: no getter, no `toString`.
+   */
+  sendException(error: unknown, options?: ExceptionOptions | null): void;
+  /**
+   * Sends a security event as a `cef` message. `severity` is 0 to 10 by convention.
+   * @returns its line, or '' when that could not be made: `config` lacks a key.
+   */
+  cef(
+    name: string,
+    severity: number | string,
+    request: CefRequest | CefEnviron | null | undefined,
+    config: CefConfig,
+    options?: CefOptions | null,
+  ): string;
+
+  /**
+   * Adds a method of a plugin; it is called with the client as `this`. Tell TypeScript of it by adding it to this class in
+   * a `declare module 'metlog'`.
+   * @throws {MetlogError} when the name is in use, unless `override`.
+   */
+  addMethod(
+    name: string,
+    method: (this: MetlogClient, ...args: never[]) => unknown,
+    override?: boolean,
+  ): void;
+
   /** The books of this client and of its sender, which other clients may share. */
   stats(): Stats;
   /** Blocks this thread until what was sent has left, 2000 ms at most unless told; true when it has. */
@@ -159,12 +242,20 @@ export interface SenderConfig {
   [setting: string]: unknown;
 }
 
+export interface PluginConfig {
+  provider: string;
+  override?: boolean;
+  [setting: string]: unknown;
+}
+
 export interface Config {
   sender: SenderConfig;
   logger?: string;
   severity?: number;
   disabledTimers?: Names;
   filters?: readonly (readonly [name: string, settings?: object])[];
+  /** `provider` is called with the other settings and gives back the method. */
+  plugins?: Readonly<Record<string, PluginConfig>>;
   global?: object;
   handleSigterm?: boolean;
 }
@@ -183,3 +274,10 @@ export declare function clientFromJsonConfig(
   client?: MetlogClient,
   clearGlobal?: boolean,
 ): MetlogClient;
+
+/**
+ * From now on an exception or rejection that nobody catches is sent, at severity 1, before Node deals with it, which it
+ * does as if this were not there.
+ * @returns a function that ends this.
+ */
+export declare function captureUncaught(client: MetlogClient): () => void;

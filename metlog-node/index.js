@@ -2,8 +2,9 @@
 'use strict';
 
 const { MetlogClient } = require('./lib/client.js');
+const { captureUncaught } = require('./lib/capture.js');
 const { clientFromJsonConfig } = require('./lib/config.js');
 const { SEVERITY } = require('./lib/severity.js');
 const { IsoDateString } = require('./lib/timestamp.js');
 
-module.exports = { MetlogClient, clientFromJsonConfig, SEVERITY, IsoDateString };
+module.exports = { MetlogClient, captureUncaught, clientFromJsonConfig, SEVERITY, IsoDateString };

@@ -7,17 +7,28 @@ const native = require('./native.js');
 const { Books, sum } = require('./books.js');
 const { callOf, messageOf, optionOf, rateOf, sampled } = require('./call.js');
 const { hasName } = require('./collection.js');
+const { metlogError } = require('./errors.js');
+const { sentryOf } = require('./exception.js');
 const { READS_HEAD_ONLY } = require('./filters.js');
 const { TIMEOUT_MS, handleSigterm } = require('./life.js');
 const { NativeSender } = require('./native_sender.js');
 const { text } = require('./plain.js');
+const { cefOf } = require('./security.js');
 const { SEVERITY } = require('./severity.js');
 
 /** In `disabledTimers`: all of them. */
 const EVERY_TIMER = '*';
 
+/** Methods of the original client: a plugin takes their names only where it says so. Ours beyond them it may take. */
+const ORIGINAL_METHODS = new Set([
+  ...['constructor', 'setup', 'metlog', 'incr', 'timer', 'timer_send', 'addMethod'],
+  ...['debug', 'info', 'warn', 'error', 'exception', 'critical'],
+]);
+
 class MetlogClient {
   #books = new Books();
+  /** Methods of plugins by name. */
+  _dynamicMethods = {};
 
   constructor(sender, logger, severity, disabledTimers, filters) {
     this.setup(sender, logger, severity, disabledTimers, filters);
@@ -120,6 +131,28 @@ class MetlogClient {
     this.#log(SEVERITY.EMERGENCY, message, options);
   }
 
+  /** Sends an exception with its stack, its causes and its properties as a `sentry` message. */
+  sendException(error, options) {
+    this.#sendMade('sentry', () => sentryOf(error, options));
+  }
+
+  /** Sends a security event as a `cef` message; gives back its line, or '' when that could not be made. */
+  cef(name, severity, request, config, options) {
+    return this.#sendMade('cef', () => cefOf({ name, severity, request, config }, options))?.payload ?? '';
+  }
+
+  /** Adds a method of a plugin; `override` says that it may take the name of another. */
+  addMethod(name, method, override = false) {
+    if (typeof method !== 'function') {
+      throw metlogError('config', '`method` argument must be a function');
+    }
+    if (!override && (ORIGINAL_METHODS.has(name) || Object.hasOwn(this, name) || name in Object.prototype)) {
+      throw metlogError('config', `The name ${name} is already in use`);
+    }
+    this._dynamicMethods[name] = method;
+    this[name] = method;
+  }
+
   /** The books of this client and of its sender, which other clients may share. */
   stats() {
     const own = this.#books.stats();
@@ -159,6 +192,18 @@ class MetlogClient {
     this.#send('oldstyle', options, { severity, payload: text(message) });
   }
 
+  /** Sends what `make` makes, if it can; gives that back. */
+  #sendMade(type, make) {
+    let options;
+    try {
+      options = make();
+    } catch (error) {
+      return this.#giveUp('encode', error);
+    }
+    this.metlog(type, options);
+    return options;
+  }
+
   #metric(type, payload, { name, rate }, options) {
     if (sampled(rate)) {
       this.#send(type, options, { payload, name, rate });
@@ -189,9 +234,13 @@ class MetlogClient {
         this.#sendMessage(message ?? messageOf(call));
       }
     } catch (error) {
-      this.#refuse(reason);
-      native.warn(reason, `a message was refused (${reason}): ${text(error)}`);
+      this.#giveUp(reason, error);
     }
+  }
+
+  #giveUp(reason, error) {
+    this.#refuse(reason);
+    native.warn(reason, `a message was refused (${reason}): ${text(error)}`);
   }
 
   /** Null when a filter says no; else the message object, if a filter needed one (it may have changed it). */

@@ -1,5 +1,7 @@
-// Names given as an array, a set, an object's own keys or one text.
+// Names given as an array, a set, an object's own keys or one text; and settings by name.
 'use strict';
+
+const { metlogError } = require('./errors.js');
 
 /** True when `names` holds `name`; what an object inherits never counts. */
 function hasName(names, name) {
@@ -15,4 +17,14 @@ function hasName(names, name) {
   return typeof names === 'object' && names !== null && Object.hasOwn(names, name);
 }
 
-module.exports = { hasName };
+/** The values of a plugin's settings in the order of `names`; null is none, and any other name a mistake. */
+function settingsOf(settings, names) {
+  const given = settings ?? {};
+  const unknown = Object.keys(given).filter((name) => !names.includes(name));
+  if (unknown.length > 0) {
+    throw metlogError('config', `unexpected settings [${unknown}], expected some of ${names.join(', ')}`);
+  }
+  return names.map((name) => given[name] ?? undefined);
+}
+
+module.exports = { hasName, settingsOf };

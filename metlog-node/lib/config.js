@@ -17,6 +17,9 @@ const KEYS = [
 
 const globalConfig = {};
 
+/** What a client's configuration has given it as methods. */
+const pluginMethods = new WeakMap();
+
 /** What configurations said under `global`. */
 function getGlobalConfig() {
   return globalConfig;
@@ -34,7 +37,8 @@ function resolveName(name) {
 /** Sets `client` up, or a new one, as `config` says: a JSON text or an object. */
 function clientFromJsonConfig(config, client = new MetlogClient(), clearGlobal = false) {
   const { sender, logger, severity, disabledTimers, filters = [], ...rest } = parsed(config);
-  const { global = {}, handleSigterm = false } = rest;
+  const { global = {}, handleSigterm = false, plugins } = rest;
+  const methods = methodsOf(plugins ?? {});
   const parts = [
     senderOf(sender),
     logger,
@@ -44,6 +48,7 @@ function clientFromJsonConfig(config, client = new MetlogClient(), clearGlobal =
       factory(name, `filters[${index}]`)(settings ?? {}),
     ),
   ];
+  replaceMethods(client, methods);
   if (clearGlobal) {
     for (const name of Object.keys(globalConfig)) {
       delete globalConfig[name];
@@ -61,9 +66,6 @@ function parsed(config) {
   const object = typeof config === 'string' ? fromJson(config) : config;
   if (typeof object !== 'object' || object === null || Array.isArray(object)) {
     throw metlogError('config', 'the configuration is no object, expected {"sender": {"factory": ...}, ...}');
-  }
-  if (Object.keys(object.plugins ?? {}).length > 0) {
-    throw metlogError('config', 'plugins are not supported yet: call the functions they stand for');
   }
   // The originals took any key: a slip is told, and is no reason to stop.
   for (const key of Object.keys(object).filter((name) => !KEYS.includes(name))) {
@@ -95,6 +97,45 @@ function listOfFilters(filters) {
     throw metlogError('config', 'filters is no list of lists, expected [["module:attribute", {...}], ...]');
   }
   return filters;
+}
+
+/** The methods of plugins `{name: {provider, override, ...settings}}`. */
+function methodsOf(plugins) {
+  return Object.entries(plugins).map(([name, plugin]) => {
+    const setting = `plugins.${name}.provider`;
+    if (typeof plugin?.provider !== 'string') {
+      throw metlogError('config', `${setting} is missing, expected "metlog/cef:configPlugin" or another`);
+    }
+    const { provider, override = false, ...settings } = plugin;
+    return { name, method: factory(provider, setting)(settings), override };
+  });
+}
+
+/** Gives the client these methods in place of those of an earlier configuration, or leaves it as it was. */
+function replaceMethods(client, methods) {
+  const earlier = pluginMethods.get(client) ?? [];
+  removeMethods(client, earlier);
+  const added = [];
+  try {
+    for (const plugin of methods) {
+      client.addMethod(plugin.name, plugin.method, plugin.override);
+      added.push(plugin);
+    }
+  } catch (error) {
+    removeMethods(client, added);
+    for (const { name, method } of earlier) {
+      client.addMethod(name, method, true);
+    }
+    throw error;
+  }
+  pluginMethods.set(client, methods);
+}
+
+function removeMethods(client, methods) {
+  for (const { name } of methods) {
+    delete client[name];
+    delete client._dynamicMethods[name];
+  }
 }
 
 /** The function that `name` stands for; `setting` is where it was named. */

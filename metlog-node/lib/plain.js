@@ -116,4 +116,4 @@ function wellFormed(value) {
   return value.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-module.exports = { text, plainJson };
+module.exports = { text, plainJson, wellFormed };

@@ -1,7 +1,14 @@
 import type { Message, Sender } from '../index.js';
 
-/** Batches to the sidecar, the usual sender; without `endpoints` to the sidecar of this host. */
-export declare function zmqPushSenderFactory(settings?: { endpoints?: string | readonly string[] }): Sender;
+/**
+ * Batches to the sidecar, the usual sender; without `endpoints` to the sidecar of this host. With `delivery` 'acked' they
+ * go over its link, whose endpoint has to be given, and each is kept until the sidecar has it on disk.
+ */
+export declare function zmqPushSenderFactory(
+  settings?:
+    | { endpoints?: string | readonly string[]; delivery?: 'push' }
+    | { endpoints: string | readonly string[]; delivery: 'acked' },
+): Sender;
 
 /** Single messages to receivers that subscribe at the addresses `bindstrs`. */
 export declare function zmqPubSenderFactory(settings: { bindstrs: string | readonly string[] }): Sender;

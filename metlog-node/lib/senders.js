@@ -9,9 +9,30 @@ function listOf(value) {
   return value === undefined || value === null ? [] : Array.isArray(value) ? [...value] : [value];
 }
 
-/** Batches to the sidecar, the usual sender; without `endpoints` to the sidecar of this host. */
-function zmqPushSenderFactory({ endpoints } = {}) {
-  return new NativeSender(native.pushSender(listOf(endpoints).map(String)));
+/**
+ * Batches to the sidecar, the usual sender; without `endpoints` to the sidecar of this host. With `delivery` 'acked' they
+ * go over its link, and each is kept until the sidecar has it on disk.
+ */
+function zmqPushSenderFactory({ endpoints, delivery = 'push' } = {}) {
+  const addresses = listOf(endpoints).map(String);
+  switch (delivery) {
+    case 'push':
+      return new NativeSender(native.pushSender(addresses));
+    case 'acked':
+      return ackedSender(addresses);
+    default:
+      throw metlogError('config', `sender.delivery is "${delivery}", expected "push" or "acked"`);
+  }
+}
+
+function ackedSender(endpoints) {
+  if (endpoints.length === 0) {
+    throw metlogError(
+      'config',
+      'sender.endpoints is missing, expected the link endpoint of the sidecar, such as tcp://127.0.0.1:5567',
+    );
+  }
+  return new NativeSender(native.ackedSender(endpoints));
 }
 
 /** Single messages to receivers that subscribe at the addresses `bindstrs`. */

@@ -11,6 +11,7 @@ use metlog_core::{
     config::default_endpoint,
     sender::{
         Target,
+        acked::Acked,
         memory::{self, Captured},
         stream::Stream,
         udp::Udp,
@@ -59,6 +60,12 @@ impl Sender {
 pub fn push_sender(endpoints: Vec<String>) -> External<Sender> {
     let endpoints = if endpoints.is_empty() { vec![default_endpoint()] } else { endpoints };
     Sender::handle(Push { endpoints }, None)
+}
+
+/// Batches over the sidecar's link, each kept until the sidecar has it on disk.
+#[napi(catch_unwind)]
+pub fn acked_sender(endpoints: Vec<String>) -> External<Sender> {
+    Sender::handle(Acked { endpoints }, None)
 }
 
 /// Single messages to SUB receivers that connect to `endpoints`.

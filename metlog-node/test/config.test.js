@@ -70,7 +70,7 @@ const ERRORS = [
     { sender, filters: [['metlog/filters:noSuch', {}]] },
     /filters\[0\] "metlog\/filters:noSuch" does not resolve/,
   ],
-  [{ sender, plugins: { p: { provider: 'a:b' } } }, /plugins/],
+  [{ sender, plugins: { p: { provider: 'a:b' } } }, /plugins\.p\.provider "a:b" does not resolve/],
 ];
 
 for (const [config, message] of ERRORS) {

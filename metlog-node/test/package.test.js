@@ -9,7 +9,15 @@ const test = require('node:test');
 const { ROOT } = require('./support.js');
 
 const EXPORTS = {
-  metlog: ['IsoDateString', 'MetlogClient', 'SEVERITY', 'clientFromJsonConfig'],
+  metlog: ['IsoDateString', 'MetlogClient', 'SEVERITY', 'captureUncaught', 'clientFromJsonConfig'],
+  'metlog/cef': [
+    'ACCOUNT_LOCKED',
+    'AUTH_FAILURE',
+    'CAPTCHA_FAILURE',
+    'OVERRIDE_FAILURE',
+    'PASSWD_RESET_CLR',
+    'configPlugin',
+  ],
   'metlog/config': ['clientFromJsonConfig', 'getGlobalConfig', 'resolveName'],
   'metlog/filters': [
     'severityMaxProvider',
@@ -17,6 +25,7 @@ const EXPORTS = {
     'typeSeverityMaxProvider',
     'typeWhitelistProvider',
   ],
+  'metlog/raven': ['configPlugin'],
   'metlog/senders': [
     'fileSenderFactory',
     'memorySenderFactory',

@@ -66,17 +66,30 @@ test('stdout gets one line a message', async () => {
   assert.equal(JSON.parse(stdout).payload, 'hello');
 });
 
-test('without a sidecar no call waits, and the close tells what was given up', () => {
-  const client = new MetlogClient(senders.zmqPushSenderFactory({ endpoints: 'tcp://127.0.0.1:1' }));
-  const started = performance.now();
-  for (let n = 0; n < 1000; n += 1) {
-    client.incr('n');
+for (const delivery of ['push', 'acked']) {
+  test(`without a sidecar no call of a ${delivery} sender waits, and the close tells what was given up`, () => {
+    const settings = { endpoints: 'tcp://127.0.0.1:1', delivery };
+    const client = new MetlogClient(senders.zmqPushSenderFactory(settings));
+    const started = performance.now();
+    for (let n = 0; n < 1000; n += 1) {
+      client.incr('n');
+    }
+    assert.ok(performance.now() - started < 2000);
+    assert.equal(client.flush(50), false);
+    assert.deepEqual(client.close(50), { sent: 0, waiting: 0, dropped: 1000 });
+    client.incr('late');
+    assert.deepEqual(client.stats().refused, { closed: 1 });
+  });
+}
+
+test('a delivery that is unknown, or has no link to go over, names the setting', () => {
+  const wrong = [
+    [{ delivery: 'safe' }, /sender\.delivery is "safe", expected "push" or "acked"/],
+    [{ delivery: 'acked' }, /sender\.endpoints is missing/],
+  ];
+  for (const [settings, message] of wrong) {
+    assert.throws(() => senders.zmqPushSenderFactory(settings), { code: 'config', message });
   }
-  assert.ok(performance.now() - started < 2000);
-  assert.equal(client.flush(50), false);
-  assert.deepEqual(client.close(50), { sent: 0, waiting: 0, dropped: 1000 });
-  client.incr('late');
-  assert.deepEqual(client.stats().refused, { closed: 1 });
 });
 
 test('publishing needs an address', () => {

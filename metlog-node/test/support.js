@@ -5,6 +5,7 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const zlib = require('node:zlib');
 
 const { MetlogClient } = require('metlog');
 const { memorySenderFactory } = require('metlog/senders');
@@ -42,6 +43,11 @@ function messagesIn(file) {
   return lines.map((line) => JSON.parse(line));
 }
 
+/** The event in a `sentry` message. */
+function eventOf(message) {
+  return JSON.parse(zlib.inflateSync(Buffer.from(message.payload, 'base64')));
+}
+
 /** Runs a program in a process of its own, to its end. */
 function run(source, { args = [], onStdout = () => {} } = {}) {
   const child = spawn(process.execPath, ['-e', source, '--', ...args], { cwd: ROOT });
@@ -73,4 +79,4 @@ async function until(condition, what) {
   }
 }
 
-module.exports = { NINE_KEYS, ROOT, memoryClient, messagesIn, run, temporaryFile, until };
+module.exports = { NINE_KEYS, ROOT, eventOf, memoryClient, messagesIn, run, temporaryFile, until };

@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 const { Worker } = require('node:worker_threads');
 
-const { memoryClient, messagesIn, run, temporaryFile, until } = require('./support.js');
+const { eventOf, memoryClient, messagesIn, run, temporaryFile, until } = require('./support.js');
 
 const THREAD = `
   const { workerData, parentPort } = require('node:worker_threads');
@@ -33,6 +33,17 @@ test('a thread that is terminated loses nothing', async (t) => {
   await new Promise((resolve) => thread.once('message', resolve));
   await thread.terminate();
   await until(() => messagesIn(file).length === 100, 'the messages of the thread arrive');
+});
+
+test('an exception that a thread does not catch is sent by its client', async (t) => {
+  const file = temporaryFile(t);
+  const fail =
+    "require('metlog').captureUncaught(client); setImmediate(() => { throw new Error('thrown'); });";
+  const thread = new Worker(THREAD + fail, { eval: true, workerData: { file } });
+  const error = await new Promise((resolve) => thread.once('error', resolve));
+  assert.equal(error.message, 'thrown');
+  await until(() => messagesIn(file).length === 101, 'the messages of the thread arrive');
+  assert.equal(eventOf(messagesIn(file).at(-1)).message, 'Error: thrown');
 });
 
 test('a process ends well when only its threads have the addon', async (t) => {
