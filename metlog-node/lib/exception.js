@@ -121,8 +121,8 @@ function stackOf(error) {
 
 /** The properties of the errors that have some: of the one that was reported, and of those behind it. */
 function propertiesOfAll([first, ...others]) {
-  const own = propertiesOf(first.error, TOLD);
-  const behind = others.map(({ error }) => propertiesOf(error, TOLD));
+  const own = propertiesOf(first.error, { level: 1, without: TOLD });
+  const behind = others.map(({ error }) => propertiesOf(error, { level: 2, without: TOLD }));
   const has = (properties) => Object.keys(properties).length > 0;
   return {
     ...(has(own) ? { properties: own } : {}),

@@ -8,9 +8,10 @@ const { text, wellFormed } = require('./plain.js');
 /** What is longer is cut here; the core cuts to what an event may hold, and shows that it did. */
 const MAX_TEXT = 1000;
 
-/** Beyond these the core shows a mark; one more is kept of each, so that it sees that there are more. */
+/** The core's bounds and marks (`exception/bound.rs`): a copy of everything would cost what the bounds are to save. */
 const MAX_DEPTH = 5;
 const MAX_ITEMS = 50;
+const CUT = '...';
 
 /** Values after these are left out: shared parts are copied each time they are met. */
 const MAX_VALUES = 1000;
@@ -25,9 +26,18 @@ const TRUSTED_GETTERS = new Set(
     [Error.prototype, 'stack'],
     [DOMException.prototype, 'name'],
     [DOMException.prototype, 'message'],
-  ].map(([object, name]) => Object.getOwnPropertyDescriptor(object, name)?.get),
+  ].map(([object, name]) => getterOf(object, name)),
 );
 TRUSTED_GETTERS.delete(undefined);
+
+function getterOf(object, name) {
+  try {
+    return Object.getOwnPropertyDescriptor(object, name)?.get;
+  } catch {
+    // The application's `Error.prepareStackTrace` has thrown.
+    return undefined;
+  }
+}
 
 /** True for an object that can be looked at. */
 function isReadable(value) {
@@ -75,10 +85,13 @@ function boundedText(value, most = MAX_TEXT) {
   return wellFormed(typeof value === 'string' ? value.slice(0, most) : text(value).slice(0, most));
 }
 
-/** The object's own enumerable properties but those in `without`, as values that JSON holds. Never throws. */
-function propertiesOf(object, without) {
+/**
+ * The object's own enumerable properties as values that JSON holds, without those named; it is to stand this many levels
+ * within the event's `extra`. Never throws.
+ */
+function propertiesOf(object, { level = 0, without = [] } = {}) {
   try {
-    return isReadable(object) ? new Copy(without).entries(object) : {};
+    return isReadable(object) ? new Copy(MAX_DEPTH - level, without).entries(object) : {};
   } catch {
     return {};
   }
@@ -87,33 +100,47 @@ function propertiesOf(object, without) {
 class Copy {
   #left = MAX_VALUES;
   #parents = [];
+  #depth;
   #without;
 
-  constructor(without = []) {
+  constructor(depth, without) {
+    this.#depth = depth;
     this.#without = without;
   }
 
   entries(object) {
     const copy = Object.create(null);
-    const outermost = this.#parents.length === 0;
+    const without = this.#parents.length === 0 ? this.#without : [];
+    const names = Object.keys(object).filter((name) => !without.includes(name));
     this.#parents.push(object);
-    const names = Object.keys(object).filter((name) => !outermost || !this.#without.includes(name));
-    for (const name of names.slice(0, MAX_ITEMS + 1)) {
-      if (this.#left > 0) {
-        copy[boundedText(name)] = this.#member(object, name);
+    for (const name of names.slice(0, roomFor(names))) {
+      if (this.#left <= 0) {
+        copy[CUT] = 'no room';
+        break;
       }
+      copy[boundedText(name)] = this.#member(object, name);
     }
     this.#parents.pop();
+    if (names.length > MAX_ITEMS) {
+      copy[CUT] = more(names);
+    }
     return copy;
   }
 
   #items(list) {
     const copy = [];
     this.#parents.push(list);
-    for (let index = 0; index < Math.min(list.length, MAX_ITEMS + 1) && this.#left > 0; index += 1) {
+    for (let index = 0; index < roomFor(list); index += 1) {
+      if (this.#left <= 0) {
+        copy.push(CUT);
+        break;
+      }
       copy.push(this.#member(list, index));
     }
     this.#parents.pop();
+    if (list.length > MAX_ITEMS) {
+      copy.push(more(list));
+    }
     return copy;
   }
 
@@ -166,11 +193,21 @@ class Copy {
     if (this.#parents.includes(value)) {
       return '[circular]';
     }
-    if (this.#parents.length > MAX_DEPTH) {
-      return '[deep]';
+    const isList = Array.isArray(value);
+    if (this.#parents.length >= this.#depth) {
+      return isList ? `<list of ${value.length}>` : `<map of ${Object.keys(value).length}>`;
     }
-    return Array.isArray(value) ? this.#items(value) : this.entries(value);
+    return isList ? this.#items(value) : this.entries(value);
   }
+}
+
+/** How many of the items are kept: all, or one less than the bound, for the mark. */
+function roomFor({ length }) {
+  return length > MAX_ITEMS ? MAX_ITEMS - 1 : length;
+}
+
+function more(items) {
+  return `${CUT} ${items.length - roomFor(items)} more`;
 }
 
 /**

@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
 
-const { NINE_KEYS, ROOT, memoryClient } = require('./support.js');
+const { NINE_KEYS, ROOT, eventOf, memoryClient } = require('./support.js');
 
 const METRICS = ['counter', 'gauge', 'timer'];
 
@@ -74,5 +74,25 @@ for (const { name, message } of casesIn('json.json').filter((vector) => vector.m
     const [seen] = sender.messages;
     const expected = { ...message, env_version: '0.8', timestamp: timestamp ?? seen.timestamp };
     assert.deepEqual(seen, expected);
+  });
+}
+
+for (const { name, config, environ, event, host, line } of casesIn('cef.json')) {
+  test(`cef.json, ${name}`, () => {
+    const { client, sender } = memoryClient();
+    const { name: what, severity, ...options } = event;
+    const seen = client.cef(what, severity, environ, config, options);
+    const start = seen.indexOf(' CEF:');
+    assert.equal(seen.slice(start + 1), line);
+    assert.equal(seen.slice(0, start).split(' ').at(-1), host ?? os.hostname());
+    assert.equal(sender.messages[0].payload, seen);
+  });
+}
+
+for (const { name, variable, value, shown } of casesIn('exceptions.json')) {
+  test(`exceptions.json, ${name}`, () => {
+    const { client, sender } = memoryClient();
+    client.sendException(new Error('x'), { extra: { [variable]: value } });
+    assert.deepEqual(eventOf(sender.messages[0]).extra[variable], shown);
   });
 }

@@ -10,7 +10,7 @@ const test = require('node:test');
 const { MetlogClient } = require('metlog');
 const ravenPlugin = require('metlog/raven').configPlugin;
 
-const { eventOf, memoryClient, temporaryFile } = require('./support.js');
+const { eventOf, memoryClient, run, temporaryFile } = require('./support.js');
 
 /** The event of one exception, and its message. */
 function sent(error, options) {
@@ -260,7 +260,7 @@ test('properties are bounded, scrubbed and read without running code', () => {
   assert.equal(ran, 0);
   assert.deepEqual(behind, [{ code: 'E_Y' }]);
   const { list, text, custom, ...rest } = properties;
-  assert.deepEqual([list.length, list.at(-1)], [50, '... 2 more']);
+  assert.deepEqual([list.length, list.at(-1)], [50, '... 99951 more']);
   assert.equal(text.length, 400);
   assert.deepEqual(custom, { toJSON: '[function]', toString: '[function]' });
   assert.deepEqual(rest, {
@@ -362,6 +362,11 @@ for (const [name, override] of OVERRIDES) {
     }
   });
 }
+
+test('the package loads under a prepareStackTrace that throws', async () => {
+  const source = "Error.prepareStackTrace = () => { throw new Error('no'); }; require('metlog');";
+  assert.deepEqual(await run(source), { code: 0, signal: null, stdout: '', stderr: '' });
+});
 
 /** Calls that cannot be made sense of: refused, counted, and nothing is thrown. */
 const REFUSED = [
