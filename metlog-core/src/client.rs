@@ -1,6 +1,7 @@
 //! The client: what an application calls.
 
 use std::{
+    collections::HashSet,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -122,23 +123,29 @@ pub struct Report {
 /// Sets up a [`Client`].
 #[must_use]
 pub struct ClientBuilder {
-    logger: String,
-    severity: Severity,
+    pub(crate) logger: Option<String>,
+    pub(crate) severity: Option<Severity>,
+    pub(crate) disabled_timers: Option<HashSet<String>>,
     severity_max: Severity,
     filters: Vec<Box<dyn Filter>>,
-    target: Option<Arc<dyn Target>>,
-    settings: Settings,
+    pub(crate) target: Option<Arc<dyn Target>>,
+    pub(crate) settings: Option<Settings>,
 }
 
 impl ClientBuilder {
     /// The default logger of every message, and the application's name in reports; empty by default.
     pub fn logger(self, logger: impl Into<String>) -> Self {
-        Self { logger: logger.into(), ..self }
+        Self { logger: Some(logger.into()), ..self }
     }
 
     /// The default severity; informational (6) by default.
     pub fn severity(self, severity: Severity) -> Self {
-        Self { severity, ..self }
+        Self { severity: Some(severity), ..self }
+    }
+
+    /// Names of timers that measure nothing, `*` for all of them; none by default.
+    pub fn disabled_timers<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        Self { disabled_timers: Some(names.into_iter().map(Into::into).collect()), ..self }
     }
 
     /// Adds a filter; a message must pass all of them.
@@ -157,19 +164,22 @@ impl ClientBuilder {
 
     /// Bounds of the hand-off and of a batch.
     pub fn settings(self, settings: Settings) -> Self {
-        Self { settings, ..self }
+        Self { settings: Some(settings), ..self }
     }
 
     /// The client. It starts no thread and opens no socket before its first message.
     pub fn build(self) -> Client {
         process::install_hooks(|| close_all(EXIT_TIMEOUT));
         let target = self.target.unwrap_or_else(default_target);
-        let channel = Channel::new(target, self.logger.clone(), self.settings);
+        let logger = self.logger.unwrap_or_default();
+        let settings = self.settings.unwrap_or_default();
+        let channel = Channel::new(target, logger.clone(), settings);
         Client(Arc::new(Inner {
-            logger: self.logger,
-            severity: self.severity,
+            logger,
+            severity: self.severity.unwrap_or_default(),
             severity_max: self.severity_max,
-            aggregate: self.settings.aggregate,
+            disabled_timers: self.disabled_timers.unwrap_or_default(),
+            aggregate: settings.aggregate,
             filters: self.filters,
             channel,
         }))
@@ -178,7 +188,7 @@ impl ClientBuilder {
 
 #[cfg(feature = "zmq")]
 fn default_target() -> Arc<dyn Target> {
-    Arc::new(crate::sender::zmq::Push { endpoints: vec![crate::config::default_endpoint()] })
+    Arc::new(crate::sender::zmq::Push { endpoints: crate::config::default_endpoints() })
 }
 
 /// Without ZeroMQ in the build there is no sidecar to reach.
@@ -197,6 +207,7 @@ struct Inner {
     severity: Severity,
     /// Bounds of severity alone, looked at before anything else.
     severity_max: Severity,
+    disabled_timers: HashSet<String>,
     /// Whether calls by name are summed.
     aggregate: bool,
     filters: Vec<Box<dyn Filter>>,
@@ -231,12 +242,13 @@ impl Client {
     /// Starts to set one up.
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
-            logger: String::new(),
-            severity: Severity::default(),
+            logger: None,
+            severity: None,
+            disabled_timers: None,
             severity_max: Severity::DEBUG,
             filters: Vec::new(),
             target: None,
-            settings: Settings::default(),
+            settings: None,
         }
     }
 
@@ -277,12 +289,18 @@ impl Client {
 
     /// Measures until the guard is dropped.
     pub fn timer(&self, name: &str) -> Timer {
-        Timer::start(self.clone(), name, Rate::ALL)
+        self.timer_sampled(name, Rate::ALL)
     }
 
     /// Measures a share `rate` of the calls until the guard is dropped.
     pub fn timer_sampled(&self, name: &str, rate: Rate) -> Timer {
-        Timer::start(self.clone(), name, rate)
+        Timer::start(self.clone(), name, if self.measures(name) { rate } else { Rate::NONE })
+    }
+
+    /// False for a timer that the configuration has switched off.
+    fn measures(&self, name: &str) -> bool {
+        let disabled = &self.0.disabled_timers;
+        disabled.is_empty() || !(disabled.contains(name) || disabled.contains("*"))
     }
 
     /// Sends a time that was measured elsewhere, in whole milliseconds.

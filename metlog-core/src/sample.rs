@@ -13,6 +13,9 @@ impl Rate {
     /// Every call.
     pub const ALL: Self = Self(1.0);
 
+    /// No call.
+    pub const NONE: Self = Self(0.0);
+
     /// The share `rate`; below 0 is none, above 1 or no number at all is every call.
     #[must_use]
     pub fn new(rate: f64) -> Self {

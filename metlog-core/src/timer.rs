@@ -21,7 +21,7 @@ impl Timer {
         Self { client, name: name.to_owned(), rate, started }
     }
 
-    /// Ends the measurement and gives it back; `None` when the timer was sampled out.
+    /// Ends the measurement and gives it back; `None` when the timer was sampled out or is disabled.
     pub fn stop(mut self) -> Option<Duration> {
         self.send()
     }
