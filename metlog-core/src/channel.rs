@@ -16,9 +16,10 @@ use once_cell::sync::OnceCell;
 use crate::{
     aggregate::Aggregates,
     config::Settings,
+    deferred::Deferred,
     message::ENV_VERSION,
     process,
-    queue::{Buffer, Queue},
+    queue::{Queue, Writer},
     sender::Target,
     stats::complain,
     wire::{
@@ -49,6 +50,7 @@ pub(crate) struct Live {
     generation: u64,
     pub(crate) queue: Arc<Queue>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) deferred: Arc<Deferred>,
     producer: ProducerId,
     hostname: Cow<'static, str>,
     pid: i64,
@@ -62,7 +64,7 @@ const DROPPED_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Seat {
     channel: u64,
     pub(crate) live: Arc<Live>,
-    pub(crate) buffer: Arc<Buffer>,
+    pub(crate) writer: Writer,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -112,8 +114,8 @@ impl Channel {
     #[cold]
     fn take_seat<T>(&self, work: impl Fn(&Seat) -> T) -> T {
         let live = self.live();
-        let buffer = live.queue.register();
-        let seat = Seat { channel: self.id, live, buffer };
+        let writer = live.queue.register();
+        let seat = Seat { channel: self.id, live, writer };
         let done = work(&seat);
         let _only_for_this_call = SEATS.try_with(|seats| {
             let Ok(mut seats) = seats.try_borrow_mut() else { return };
@@ -180,6 +182,7 @@ impl Live {
             generation: process::generation(),
             queue: Arc::new(Queue::new(settings.queue_bytes, Arc::clone(filtered))),
             shared: Arc::default(),
+            deferred: Arc::default(),
             producer,
             hostname: process::hostname().into(),
             pid: i64::from(std::process::id()),
@@ -225,23 +228,41 @@ impl Live {
         self.generation == process::generation() && !self.shared.is_finished()
     }
 
-    pub(crate) fn close(&self, timeout: Duration) {
-        if self.worker.get().is_some() {
-            self.shared.close(&self.queue, timeout);
-        } else {
-            self.queue.close();
+    /// Waits until what was sent before this call has left, at most `timeout`; true when it has.
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
+        if self.worker.get().is_none() {
+            return true;
         }
+        let deadline = Instant::now() + timeout.min(worker::LONGEST_CLOSE);
+        self.deferred.finish(timeout)
+            && self.shared.flush(&self.queue, deadline.saturating_duration_since(Instant::now()))
+    }
+
+    pub(crate) fn close(&self, timeout: Duration) {
+        if self.worker.get().is_none() {
+            return self.queue.close();
+        }
+        let deadline = Instant::now() + timeout.min(worker::LONGEST_CLOSE);
+        self.deferred.finish(timeout.min(worker::LONGEST_CLOSE));
+        self.shared.close(&self.queue, deadline.saturating_duration_since(Instant::now()));
     }
 }
 
 /// Closes every client of this process, all within `timeout`. The hooks at the end of a process call it; a language's
 /// face calls it where its own runtime ends first.
 pub fn close_all(timeout: Duration) {
-    let deadline = Instant::now() + timeout.min(worker::LONGEST_CLOSE);
+    let timeout = timeout.min(worker::LONGEST_CLOSE);
+    let deadline = Instant::now() + timeout;
     let all = CHANNELS.swap(None);
     let open: Vec<_> = all.iter().flat_map(|all| all.iter()).filter(|live| live.is_open()).collect();
+    // What is deferred becomes messages first; half of the time is kept to send them.
+    for live in &open {
+        live.deferred.finish((deadline - timeout / 2).saturating_duration_since(Instant::now()));
+    }
     // All are told before any is waited for, so that one without a receiver does not use up the time of the others.
-    open.iter().for_each(|live| live.shared.begin_close(&live.queue, timeout));
+    open.iter().for_each(|live| {
+        live.shared.begin_close(&live.queue, deadline.saturating_duration_since(Instant::now()));
+    });
     for live in open {
         live.close(deadline.saturating_duration_since(Instant::now()));
     }

@@ -16,6 +16,7 @@ use crate::{
     filter::Filter,
     message::{ORIGINAL_FIELD, Severity},
     process,
+    queue::Room,
     sample::Rate,
     sender::Target,
     stats::{Reason, Stats},
@@ -96,6 +97,20 @@ pub struct Options<'a> {
 }
 
 impl Options<'_> {
+    /// How many fields they make.
+    pub(crate) fn count_fields(&self) -> usize {
+        self.fields.len() + usize::from(!self.original.is_empty())
+    }
+
+    /// The field of the values that did not fit their columns.
+    pub(crate) fn encode_original(&self, out: &mut Vec<u8>) {
+        if !self.original.is_empty() {
+            ORIGINAL_FIELD.encode(out);
+            pack::map(out, self.original.len());
+            FieldSet::Pairs(self.original).encode_pairs(out);
+        }
+    }
+
     /// True when nothing was given.
     fn is_plain(&self) -> bool {
         let Self { logger, severity, payload: _, fields, timestamp, pid, hostname, original } = self;
@@ -252,6 +267,18 @@ impl Client {
         }
     }
 
+    /// The logger of messages that name no other.
+    #[must_use]
+    pub fn logger(&self) -> &str {
+        &self.0.logger
+    }
+
+    /// False when messages of this severity are refused whatever they say.
+    #[must_use]
+    pub fn is_enabled(&self, severity: Severity) -> bool {
+        severity <= self.0.severity_max
+    }
+
     /// Sends a message of any type. Never waits, never fails: what is refused is counted.
     pub fn metlog(&self, kind: &str, options: Options<'_>) {
         self.send(kind, &options, &[]);
@@ -378,9 +405,9 @@ impl Client {
         let passed = inner.pass(&Head { kind, severity, logger, timestamp });
         inner.channel.seated(|seat| {
             if let Err(reason) = passed {
-                return seat.live.queue.refuse(&seat.buffer, reason);
+                return seat.live.queue.refuse(&seat.writer, reason);
             }
-            let pushed = seat.live.queue.push(&seat.buffer, |out| {
+            let pushed = seat.live.queue.push(&seat.writer, |out| {
                 let fields = |out: &mut Vec<u8>| encode_fields(options, own, out);
                 let identity = given_identity(options, seat.live.identity());
                 let payload = options.payload.unwrap_or(&"");
@@ -393,9 +420,36 @@ impl Client {
         });
     }
 
+    /// Has `work` done on a thread of its own, with this client and `bytes` of the hand-off's room; refuses and counts what
+    /// finds none.
+    #[cfg(feature = "exceptions")]
+    pub(crate) fn defer(&self, bytes: usize, work: impl FnOnce(&Self) + Send + 'static) {
+        let live = self.0.channel.live();
+        let client = self.clone();
+        let pushed = Room::take(&live.queue, bytes).and_then(|room| {
+            // Before the work is, so that the end of the process knows of it.
+            live.start_worker(&client.0.channel);
+            live.deferred.push(Box::new(move || {
+                if catch_unwind(AssertUnwindSafe(|| work(&client))).is_err() {
+                    client.refuse(Reason::Encode);
+                }
+                drop(room);
+            }))
+        });
+        if let Err(reason) = pushed {
+            self.refuse(reason);
+        }
+    }
+
+    /// Waits until what was deferred has become messages, at most `timeout`.
+    #[cfg(feature = "exceptions")]
+    pub(crate) fn finish_deferred(&self, timeout: Duration) {
+        self.0.channel.live().deferred.finish(timeout);
+    }
+
     /// Counts a message that a language's face could not convert.
     pub fn refuse(&self, reason: Reason) {
-        self.0.channel.seated(|seat| seat.live.queue.refuse(&seat.buffer, reason));
+        self.0.channel.seated(|seat| seat.live.queue.refuse(&seat.writer, reason));
     }
 
     /// The books at this moment.
@@ -407,8 +461,7 @@ impl Client {
 
     /// Waits until what was sent before this call has left, at most `timeout`; true when it has.
     pub fn flush(&self, timeout: Duration) -> bool {
-        let live = self.0.channel.live();
-        live.worker.get().is_none() || live.shared.flush(&live.queue, timeout)
+        self.0.channel.live().flush(timeout)
     }
 
     /// Sends what is left, at most `timeout` long, and ends the worker. Later calls are refused and counted. All clones
@@ -448,14 +501,8 @@ fn given_identity<'a>(options: &Options<'a>, own: Identity<'a>) -> Option<Identi
 
 fn encode_fields(options: &Options<'_>, own: &[(&str, &dyn Encode)], out: &mut Vec<u8>) {
     let own = FieldSet::Pairs(own);
-    let original = FieldSet::Pairs(options.original);
-    let count = options.fields.len() + own.len() + usize::from(original.len() > 0);
-    pack::map(out, count);
+    pack::map(out, options.count_fields() + own.len());
     options.fields.encode_pairs(out);
     own.encode_pairs(out);
-    if original.len() > 0 {
-        ORIGINAL_FIELD.encode(out);
-        pack::map(out, original.len());
-        original.encode_pairs(out);
-    }
+    options.encode_original(out);
 }

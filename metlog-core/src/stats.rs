@@ -88,6 +88,10 @@ impl ByReason {
     }
 }
 
+/// The type of the message in which a client sends its books, each `stats_interval`. Its fields are those of [`Stats`],
+/// `refused` and `dropped` as maps of the reasons that are not zero.
+pub const STATS_TYPE: &str = "metlog.stats";
+
 /// The books of one client at one moment; they always balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use metlog_core::{
-    Client, Message, Options, Severity, Value,
+    Client, Fields, Message, Options, Severity, Value,
     client::Count,
     config::Settings,
     fields,
@@ -330,4 +330,41 @@ fn sums_leave_by_themselves_each_interval_though_nobody_sends() {
     let payloads: Vec<_> = captured.messages().into_iter().map(|message| message.payload).collect();
     assert_eq!(payloads, ["1".into(), "2".into(), "3".into()]);
     client.close(SOON);
+}
+
+#[test]
+fn the_books_are_sent_each_interval() {
+    let (memory, captured) = sender::memory::channel();
+    let settings = Settings { stats_interval: Duration::from_millis(20), ..Settings::default() };
+    let quiet = TypeBlacklist(HashSet::from(["noise".to_owned()]));
+    let client = Client::builder().logger("app").sender(memory).settings(settings).filter(quiet).build();
+    (0..3).for_each(|_| client.incr("n"));
+    client.metlog("noise", Options::default());
+    // The first ones may have been told before the last call.
+    let whole = |message: &Message| {
+        message.kind == "metlog.stats" && field(message, "attempted").as_number() >= Some(4.0)
+    };
+    let books = || captured.messages().into_iter().find(whole);
+    let deadline = Instant::now() + SOON;
+    while books().is_none() {
+        assert!(Instant::now() < deadline, "no books");
+        std::thread::yield_now();
+    }
+    let message = books().unwrap();
+    assert_eq!(message.logger, "app");
+    let names: Vec<_> = message.fields.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["attempted", "accepted", "sent", "waiting", "refused", "dropped"]);
+    assert_eq!(field(&message, "refused"), &Value::Map(Fields::from_iter([("filtered", 1)])));
+    client.close(SOON);
+}
+
+#[test]
+fn books_that_are_never_due_are_not_sent() {
+    let (memory, captured) = sender::memory::channel();
+    let settings = Settings { stats_interval: Duration::ZERO, ..Settings::default() };
+    let client = Client::builder().sender(memory).settings(settings).build();
+    client.incr("n");
+    assert!(client.flush(SOON));
+    client.close(SOON);
+    assert_eq!(captured.messages().len(), 1);
 }

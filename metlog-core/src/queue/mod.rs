@@ -1,16 +1,18 @@
-//! Bounded hand-off from application threads to the worker.
+//! Bounded hand-off from application threads to the worker, without a lock.
 //!
-//! Every thread has chunks of its own ([`buffer`]) and appends encoded records to them; the worker takes whole chunks. The
-//! mutex around them is shared by exactly two threads, held for the time of one encode or one swap of a `Vec`, and never
-//! while code of the application runs. Order is kept per thread.
+//! Every thread has a lane of its own ([`lane`]), a chain of chunks ([`chain`]) to which it appends encoded records; the
+//! worker reads them. What they share is one gate ([`gate`]), a few atomics that say how much waits, whether the hand-off
+//! is closed and whether the worker sleeps. A call waits for nobody, also not for a worker that lost the processor in the
+//! middle of something. Order is kept per thread.
 //!
 //! The bound counts a record from the call until its batch has left the process: in a chunk, in the worker, in the
 //! socket's buffer or unacknowledged ([`Room`]).
 
 use std::{
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread::Thread,
     time::Duration,
@@ -18,49 +20,42 @@ use std::{
 
 use once_cell::sync::OnceCell;
 
-mod buffer;
+mod chain;
+mod gate;
+mod lane;
+mod sync;
 
-use buffer::Local;
-pub(crate) use buffer::{Books, Buffer};
+use gate::{Gate, state};
+pub(crate) use lane::{Books, Writer};
+use lane::{Lane, Lanes};
 
 use crate::{error::Error, stats::Reason};
 
-/// All threads together keep at most this share of the bound in chunks for reuse; what grew beyond it in a burst is
-/// given back. Growing anew costs a page fault each 4 KiB, 30 ns a message in a burst.
+/// All threads together keep at most this share of the bound in emptied chunks for reuse; what grew beyond it in a burst
+/// is given back. Growing anew costs a page fault each 4 KiB, 30 ns a message in a burst.
 const KEPT_SHARE: usize = 4;
 
-/// With less than this share of the bound left nothing more is built: a record that finds no room after it was encoded
-/// costs more than one that is taken, and a hand-off that nobody empties would let every call try.
-const LAST_SHARE: usize = 64;
-
-/// What the worker is doing, as callers see it: whether an append has to wake it.
-mod sleep {
-    /// Draining: it will look again by itself.
-    pub(super) const AWAKE: u8 = 0;
-    /// Gathering a batch for a moment: woken only when the hand-off fills.
-    pub(super) const NAP: u8 = 1;
-    /// Waiting for the next message, however long.
-    pub(super) const IDLE: u8 = 2;
-}
+/// All threads together begin chunks of at most this share of the bound, and of at most [`MAX_CHUNK_BYTES`] each: the
+/// end of a chunk is not written yet and counts against nothing.
+const CHUNK_SHARE: usize = 8;
+const MAX_CHUNK_BYTES: usize = 64 * 1024;
+const MIN_CHUNK_BYTES: usize = 1024;
 
 /// The hand-off of one channel in one process.
-#[derive(Debug)]
 pub struct Queue {
-    limit_bytes: usize,
-    waiting_bytes: AtomicUsize,
-    /// Messages refused by their severity alone, counted before a thread's buffer is even looked for.
+    gate: Gate,
+    /// What a thread begins its next chunk with.
+    chunk_bytes: AtomicUsize,
+    /// Messages refused by their severity alone, counted before a thread's lane is even looked for.
     filtered: Arc<AtomicU64>,
-    closed: AtomicBool,
-    sleep: AtomicU8,
     worker: OnceCell<Thread>,
-    threads: Mutex<Threads>,
+    lanes: Mutex<Lanes>,
 }
 
-#[derive(Debug, Default)]
-struct Threads {
-    buffers: Vec<Arc<Buffer>>,
-    /// The books of threads that have ended.
-    ended: Books,
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("gate", &self.gate).finish_non_exhaustive()
+    }
 }
 
 /// A poisoned lock only says that a thread panicked; what it guards here is whole at every step.
@@ -73,32 +68,36 @@ impl Queue {
     #[must_use]
     pub fn new(limit_bytes: usize, filtered: Arc<AtomicU64>) -> Self {
         Self {
-            limit_bytes,
-            waiting_bytes: AtomicUsize::new(0),
+            gate: Gate::new(limit_bytes),
+            chunk_bytes: AtomicUsize::new(MIN_CHUNK_BYTES),
             filtered,
-            closed: AtomicBool::new(false),
-            sleep: AtomicU8::new(sleep::AWAKE),
             worker: OnceCell::new(),
-            threads: Mutex::default(),
+            lanes: Mutex::default(),
         }
     }
 
-    /// Appends what `encode` writes to a thread's buffer, or counts why not. Never waits.
+    /// Appends what `encode` writes to a thread's lane, or counts why not. Never waits.
     pub(crate) fn push(
         &self,
-        buffer: &Buffer,
+        writer: &Writer,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Reason> {
-        let mut local = buffer.lock();
-        local.books.attempted += 1;
-        match self.admit().and_then(|()| self.append(&mut local, self.limit_bytes, encode)) {
-            Ok(waiting) => {
-                drop(local);
-                self.after_append(waiting);
+        let pushed = self.gate.admit().map_err(Reason::from).and_then(|()| {
+            writer.with_scratch(|record| {
+                encode(record).map_err(|_| Reason::TooBig)?;
+                let append = || self.append(writer, record);
+                self.gate.enter(&writer.lane.writing, record.len(), append).map_err(Reason::from)
+            })
+        });
+        match pushed {
+            Ok(worker_sleeps) => {
+                if worker_sleeps {
+                    self.wake();
+                }
                 Ok(())
             }
             Err(reason) => {
-                local.books.refused.add(reason, 1);
+                writer.refuse(reason);
                 Err(reason)
             }
         }
@@ -107,109 +106,86 @@ impl Queue {
     /// As [`Queue::push`], even when the hand-off is closed or full: for the worker's own last messages.
     pub(crate) fn push_last(
         &self,
-        buffer: &Buffer,
+        writer: &Writer,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Reason> {
-        let mut local = buffer.lock();
-        local.books.attempted += 1;
-        self.append(&mut local, usize::MAX, encode)
-            .map(drop)
-            .inspect_err(|reason| local.books.refused.add(*reason, 1))
+        writer.with_scratch(|record| match encode(record) {
+            Ok(()) => {
+                self.gate.reserve(record.len());
+                self.append(writer, record);
+                Ok(())
+            }
+            Err(_) => {
+                writer.refuse(Reason::TooBig);
+                Err(Reason::TooBig)
+            }
+        })
+    }
+
+    fn append(&self, writer: &Writer, record: &[u8]) {
+        writer.accept();
+        writer.chain.append(record, self.chunk_bytes.load(Ordering::Relaxed));
     }
 
     /// Counts a message that was refused before it came here.
-    pub(crate) fn refuse(&self, buffer: &Buffer, reason: Reason) {
-        let books = &mut buffer.lock().books;
-        books.attempted += 1;
-        books.refused.add(reason, 1);
+    pub(crate) fn refuse(&self, writer: &Writer, reason: Reason) {
+        writer.refuse(reason);
     }
 
-    /// Tested before anything is built.
+    /// Whether anything would be taken at all.
     pub(crate) fn admit(&self) -> Result<(), Reason> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Reason::Closed);
-        }
-        if self.waiting_bytes.load(Ordering::Relaxed) >= self.limit_bytes - self.limit_bytes / LAST_SHARE {
-            return Err(Reason::Full);
-        }
-        Ok(())
+        Ok(self.gate.admit()?)
     }
 
-    /// Gives back how many bytes wait in all. A record that passes `limit` is taken back, unless it is alone: one message
-    /// larger than the bound gets through an empty hand-off.
-    fn append(
-        &self,
-        local: &mut Local,
-        limit: usize,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
-    ) -> Result<usize, Reason> {
-        let before = local.records.len();
-        encode(&mut local.records).map_err(|_| Reason::TooBig)?;
-        // Under the buffer's lock, so that the worker cannot release what was not added yet.
-        let added = local.records.len() - before;
-        let others = self.waiting_bytes.fetch_add(added, Ordering::Relaxed);
-        if others > 0 && others + added > limit {
-            self.release(added);
-            local.take_back(before);
-            return Err(Reason::Full);
-        }
-        local.turn();
-        Ok(others + added)
+    /// A lane for the calling thread.
+    pub(crate) fn register(&self) -> Writer {
+        let (lane, writer) = Lane::open();
+        let mut lanes = lock(&self.lanes);
+        lanes.open.push(lane);
+        self.share_chunks(lanes.open.len());
+        writer
     }
 
-    /// Wakes the worker when it would not look by itself. A worker that goes to rest says so before it locks each buffer
-    /// for a last look: either it finds the record, or this thread, which took the lock after it, finds it resting.
-    fn after_append(&self, waiting: usize) {
-        match self.sleep.load(Ordering::Relaxed) {
-            sleep::AWAKE => {}
-            sleep::NAP if waiting <= self.limit_bytes / 4 => {}
-            _ => self.wake(),
-        }
+    fn share_chunks(&self, lanes: usize) {
+        let share = self.gate.limit_bytes() / CHUNK_SHARE / lanes.max(1);
+        self.chunk_bytes.store(share.clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES), Ordering::Relaxed);
     }
 
-    /// A buffer for the calling thread.
-    pub(crate) fn register(&self) -> Arc<Buffer> {
-        let buffer = Arc::<Buffer>::default();
-        lock(&self.threads).buffers.push(Arc::clone(&buffer));
-        buffer
-    }
-
-    /// Takes every thread's records, a chunk at a time, in the order each thread wrote them. `chunks` is empty, and kept
-    /// for its capacity.
-    pub(crate) fn drain(&self, chunks: &mut Vec<Vec<u8>>, mut take: impl FnMut(&[u8])) {
-        let buffers: Vec<Arc<Buffer>> = {
-            let mut threads = lock(&self.threads);
-            threads.retire();
-            threads.buffers.clone()
+    /// Takes every thread's records, a stretch at a time, in the order each thread wrote them. Once the hand-off is closed
+    /// nothing comes after what this takes.
+    pub(crate) fn drain(&self, mut take: impl FnMut(&[u8])) {
+        let closed = self.is_closed();
+        self.gate.order();
+        let lanes: Vec<Arc<Lane>> = {
+            let mut lanes = lock(&self.lanes);
+            lanes.retire();
+            self.share_chunks(lanes.open.len());
+            lanes.open.clone()
         };
-        let kept = self.limit_bytes / KEPT_SHARE / buffers.len().max(1);
-        buffers.iter().for_each(|buffer| buffer.drain(chunks, kept, &mut take));
-    }
-
-    /// Gives back the room of `bytes` that have left for good.
-    fn release(&self, bytes: usize) {
-        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let kept = self.gate.limit_bytes() / KEPT_SHARE / lanes.len().max(1);
+        for lane in lanes {
+            while closed && lane.writing.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            lock(&lane.reader).read(kept, &mut take);
+        }
     }
 
     /// What callers have done so far, all threads together.
     pub(crate) fn books(&self) -> Books {
-        let threads = lock(&self.threads);
-        let mut books = threads.ended;
-        threads.buffers.iter().for_each(|buffer| books.merge(&buffer.lock().books));
-        let filtered = self.filtered.load(Ordering::Relaxed);
-        books.attempted += filtered;
-        books.refused.add(Reason::Filtered, filtered);
+        let mut books = lock(&self.lanes).books();
+        books.refused.add(Reason::Filtered, self.filtered.load(Ordering::Relaxed));
         books
     }
 
     /// From now on every call is refused.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.gate.close();
         self.wake();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.gate.is_closed()
     }
 
     /// Makes the calling thread the one that [`Queue::wake`] wakes.
@@ -219,7 +195,7 @@ impl Queue {
 
     /// Wakes the worker, wherever it sleeps.
     pub(crate) fn wake(&self) {
-        self.sleep.store(sleep::AWAKE, Ordering::Relaxed);
+        self.gate.set_worker(state::AWAKE);
         if let Some(worker) = self.worker.get() {
             worker.unpark();
         }
@@ -227,25 +203,24 @@ impl Queue {
 
     /// Sleeps for `time` while a batch gathers, or until woken.
     pub(crate) fn nap(&self, time: Duration) {
-        self.wait(sleep::NAP, Some(time));
+        self.gate.set_worker(state::NAP);
+        std::thread::park_timeout(time);
+        self.gate.set_worker(state::AWAKE);
     }
 
     /// Sleeps until the next message, or at most `time`.
     pub(crate) fn idle(&self, time: Option<Duration>) {
-        self.wait(sleep::IDLE, time);
-    }
-
-    fn wait(&self, state: u8, time: Option<Duration>) {
-        self.sleep.store(state, Ordering::Relaxed);
-        if state == sleep::NAP || (self.is_empty() && !self.is_closed()) {
+        self.gate.set_worker(state::IDLE);
+        self.gate.order();
+        if self.is_empty() && !self.is_closed() {
             time.map_or_else(std::thread::park, std::thread::park_timeout);
         }
-        self.sleep.store(sleep::AWAKE, Ordering::Relaxed);
+        self.gate.set_worker(state::AWAKE);
     }
 
-    /// True when no thread has left anything; takes every buffer's lock, see [`Queue::after_append`].
+    /// True when no thread has left anything, nor is about to.
     fn is_empty(&self) -> bool {
-        lock(&self.threads).buffers.iter().all(|buffer| buffer.lock().is_empty())
+        lock(&self.lanes).open.iter().all(|lane| lane.is_empty())
     }
 }
 
@@ -258,31 +233,26 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// Room for `bytes` of something that is to become a message.
+    ///
+    /// # Errors
+    /// Why there is none.
+    #[cfg(feature = "exceptions")]
+    pub(crate) fn take(queue: &Arc<Queue>, bytes: usize) -> Result<Self, Reason> {
+        queue.gate.try_reserve(bytes)?;
+        Ok(Self { queue: Arc::clone(queue), bytes })
+    }
+
     /// The room of records that came from the hand-off, `records` bytes of them, grown to that of their frame.
     pub(crate) fn of_frame(queue: &Arc<Queue>, frame: usize, records: usize) -> Self {
-        queue.waiting_bytes.fetch_add(frame - records, Ordering::Relaxed);
+        queue.gate.reserve(frame - records);
         Self { queue: Arc::clone(queue), bytes: frame }
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.queue.release(self.bytes);
-    }
-}
-
-impl Threads {
-    /// Lets go of the empty buffers of threads that have ended, and keeps their books.
-    fn retire(&mut self) {
-        let ended = &mut self.ended;
-        self.buffers.retain(|buffer| {
-            let local = buffer.lock();
-            let alive = Arc::strong_count(buffer) > 1 || !local.is_empty();
-            if !alive {
-                ended.merge(&local.books);
-            }
-            alive
-        });
+        self.queue.gate.release(self.bytes);
     }
 }
 
@@ -297,16 +267,16 @@ mod tests {
         }
     }
 
-    /// A hand-off and the calling thread's buffer in it.
-    fn queue(limit_bytes: usize) -> (Queue, Arc<Buffer>) {
+    /// A hand-off and the calling thread's lane in it.
+    fn queue(limit_bytes: usize) -> (Queue, Writer) {
         let queue = Queue::new(limit_bytes, Arc::default());
-        let buffer = queue.register();
-        (queue, buffer)
+        let mine = queue.register();
+        (queue, mine)
     }
 
     fn drained(queue: &Queue) -> Vec<Vec<u8>> {
-        let (mut spare, mut taken) = (Vec::new(), Vec::new());
-        queue.drain(&mut spare, |bytes| taken.push(bytes.to_vec()));
+        let mut taken = Vec::new();
+        queue.drain(|bytes| taken.push(bytes.to_vec()));
         taken
     }
 
@@ -316,9 +286,9 @@ mod tests {
         assert_eq!(queue.push(&mine, write(b"12345678")), Ok(()));
         assert_eq!(queue.push(&mine, write(b"9")), Err(Reason::Full));
         let books = queue.books();
-        assert_eq!((books.attempted, books.accepted(), books.refused.get(Reason::Full)), (2, 1, 1));
+        assert_eq!((books.attempted(), books.accepted, books.refused.get(Reason::Full)), (2, 1, 1));
         assert_eq!(drained(&queue), [b"12345678"]);
-        queue.release(8);
+        queue.gate.release(8);
         assert_eq!(queue.push(&mine, write(b"9")), Ok(()));
     }
 
@@ -328,12 +298,12 @@ mod tests {
         let large = vec![7; 20_000];
         assert_eq!(queue.push(&mine, write(&large)), Ok(()), "alone");
         assert_eq!(drained(&queue), std::slice::from_ref(&large));
-        queue.release(large.len());
+        queue.gate.release(large.len());
         queue.push(&mine, write(b"first")).unwrap();
         assert_eq!(queue.push(&mine, write(&large)), Err(Reason::Full));
         queue.push(&mine, write(b"second")).unwrap();
         assert_eq!(drained(&queue), [b"firstsecond"]);
-        assert_eq!(queue.waiting_bytes.load(Ordering::Relaxed), "firstsecond".len());
+        assert_eq!(queue.gate.waiting_bytes(), "firstsecond".len());
     }
 
     /// Each thread's check used to come before its message was built: the bound was passed by one message per thread.
@@ -352,7 +322,7 @@ mod tests {
         });
         let held: usize = drained(&queue).iter().map(Vec::len).sum();
         assert!(held <= limit && held >= limit / 2, "{held} bytes");
-        assert_eq!(queue.books().accepted(), u64::try_from(held / 100_000).unwrap());
+        assert_eq!(queue.books().accepted, u64::try_from(held / 100_000).unwrap());
     }
 
     #[test]
@@ -363,7 +333,7 @@ mod tests {
         let chunks = drained(&queue);
         assert_eq!(chunks.iter().map(Vec::len).sum::<usize>(), 900_000);
         assert!(chunks.len() > 10, "{} chunks", chunks.len());
-        let kept = mine.lock().free_bytes();
+        let kept = lock(&mine.lane.reader).free_bytes();
         assert!(kept > 0 && kept <= limit / KEPT_SHARE, "{kept} bytes");
     }
 
@@ -376,7 +346,7 @@ mod tests {
         let room = Room::of_frame(&queue, 130, 100);
         assert_eq!(queue.push(&mine, write(b"x")), Err(Reason::Full));
         drop(room);
-        assert_eq!(queue.waiting_bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(queue.gate.waiting_bytes(), 0);
         assert_eq!(queue.push(&mine, write(b"x")), Ok(()));
     }
 
@@ -398,8 +368,8 @@ mod tests {
         }
         assert_eq!(drained(&queue).len(), 3);
         assert_eq!(drained(&queue).len(), 0);
-        assert_eq!(lock(&queue.threads).buffers.len(), 0, "buffers of ended threads are given back");
-        assert_eq!(queue.books().accepted(), 3);
+        assert_eq!(lock(&queue.lanes).open.len(), 0, "lanes of ended threads are given back");
+        assert_eq!(queue.books().accepted, 3);
     }
 
     #[test]
@@ -415,9 +385,8 @@ mod tests {
             })
             .collect();
         let mut next = [0_u8; 4];
-        let mut spare = Vec::new();
         let mut check = || {
-            queue.drain(&mut spare, |bytes| {
+            queue.drain(|bytes| {
                 for pair in bytes.chunks(2) {
                     let expected = &mut next[usize::from(pair[0])];
                     assert_eq!(pair[1], *expected);

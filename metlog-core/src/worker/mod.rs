@@ -3,22 +3,27 @@
 //! Sequence numbers are given here, in the order of the frames, so that a gap at a receiver is a loss and nothing else.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+mod own;
+mod shared;
+
+use own::Own;
+pub(crate) use shared::Shared;
 
 use crate::{
     aggregate::Aggregates,
     clock,
     config::Settings,
     error::Error,
-    message::Severity,
-    queue::{Buffer, Queue, Room},
+    queue::{Queue, Room},
     sender::{Delivery, Outgoing, Sender, Target},
-    stats::{ByReason, Reason, Stats, complain},
+    stats::{Reason, complain},
     wire::{
         batch::{self, Header},
-        record::{self, LENGTH_BYTES, Parts, Record},
+        record::{LENGTH_BYTES, Record},
     },
 };
 
@@ -37,105 +42,6 @@ const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a producer that has nothing to say says so: a receiver tells a quiet producer from a dead one by it.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
-
-/// What the worker and those who wait for it share.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    sent: u64,
-    dropped: ByReason,
-    /// Flushes asked for and done, as running numbers.
-    flush_wanted: u64,
-    flush_done: u64,
-    /// Set by close: what is not sent by then is given up.
-    deadline: Option<Instant>,
-    finished: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The books at this moment. Sent and dropped are read first, so that `waiting` never goes negative.
-    pub(crate) fn stats(&self, queue: &Queue) -> Stats {
-        let (sent, dropped) = {
-            let state = self.lock();
-            (state.sent, state.dropped)
-        };
-        let books = queue.books();
-        Stats {
-            attempted: books.attempted,
-            accepted: books.accepted(),
-            refused: books.refused,
-            sent,
-            dropped,
-            waiting: books.accepted().saturating_sub(sent + dropped.total()),
-        }
-    }
-
-    /// Waits until all that was accepted before this call has left, at most `timeout`; true when it has.
-    pub(crate) fn flush(&self, queue: &Queue, timeout: Duration) -> bool {
-        let mut state = self.lock();
-        state.flush_wanted += 1;
-        let wanted = state.flush_wanted;
-        drop(state);
-        queue.wake();
-        self.wait(timeout, |state| state.flush_done >= wanted || state.finished)
-    }
-
-    /// Tells the worker to end by `timeout`.
-    pub(crate) fn begin_close(&self, queue: &Queue, timeout: Duration) {
-        let end = Instant::now() + timeout.min(LONGEST_CLOSE);
-        let mut state = self.lock();
-        state.deadline = Some(state.deadline.map_or(end, |earlier| earlier.min(end)));
-        drop(state);
-        queue.close();
-    }
-
-    /// Tells the worker to end by `timeout` and waits for it. It keeps the deadline itself; the margin is for its last
-    /// step.
-    pub(crate) fn close(&self, queue: &Queue, timeout: Duration) {
-        self.begin_close(queue, timeout);
-        self.wait(timeout.min(LONGEST_CLOSE) + BUSY_WAIT * 2, |state| state.finished);
-    }
-
-    /// True when somebody waits for a flush. The lock is taken once: a second time by one thread never returns.
-    fn is_awaited(&self) -> bool {
-        let state = self.lock();
-        state.flush_wanted > state.flush_done
-    }
-
-    /// True when the worker has ended: nothing is left to send.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.lock().finished
-    }
-
-    fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
-        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| !done(state));
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        done(&state)
-    }
-
-    /// Messages the sender had taken are lost after all.
-    fn give_up(&self, count: u64) {
-        let mut state = self.lock();
-        let count = count.min(state.sent);
-        state.sent -= count;
-        state.dropped.add(Reason::Send, count);
-    }
-
-    fn count(&self, sent: u64, reason: Reason, dropped: u64) {
-        let mut state = self.lock();
-        state.sent += sent;
-        state.dropped.add(reason, dropped);
-    }
-}
 
 /// What the worker of one channel in one process is given.
 pub(crate) struct Job {
@@ -162,8 +68,7 @@ pub(crate) fn start(job: Job) -> Result<(), Error> {
         });
         let (shared, worker) = (Arc::clone(&job.shared), Worker::new(job, sender));
         worker.run();
-        shared.lock().finished = true;
-        shared.changed.notify_all();
+        shared.finish();
     };
     std::thread::Builder::new().name("metlog-worker".to_owned()).spawn(run).map(drop).map_err(|source| {
         Error::new(crate::ErrorKind::Io, "cannot start the thread metlog-worker").with_source(source)
@@ -187,32 +92,24 @@ struct Worker {
     /// The next batch's header; its totals are set when it is framed.
     header: Header,
     body: Vec<u8>,
-    /// Emptied with each round, kept for its capacity.
-    chunks: Vec<Vec<u8>>,
     /// Attempts told to the receiver so far, to see whether the totals have changed.
     told: u64,
     /// Messages refused as too big that were told of on stderr.
     too_big: u64,
     last_frame: Instant,
-    aggregates: Aggregates,
-    aggregated_at: Instant,
-    /// The worker's own place in the hand-off, for the messages that sums become.
-    own: Arc<Buffer>,
+    own: Own,
 }
 
 impl Worker {
     fn new(job: Job, sender: Box<dyn Sender>) -> Self {
         Self {
             sender,
+            own: Own::new(&job),
             header: job.header,
             body: Vec::with_capacity(job.settings.batch_bytes),
-            chunks: Vec::new(),
             told: 0,
             too_big: 0,
             last_frame: Instant::now(),
-            aggregates: job.aggregates,
-            aggregated_at: Instant::now(),
-            own: job.queue.register(),
             settings: job.settings,
             queue: job.queue,
             shared: job.shared,
@@ -223,13 +120,11 @@ impl Worker {
         loop {
             let closing = self.queue.is_closed();
             let flush_wanted = self.shared.lock().flush_wanted;
-            if closing || self.shared.is_awaited() || self.until_aggregation().is_zero() {
-                self.aggregate(closing);
-            }
+            self.own.write_due(&self.queue, &self.shared, closing);
             let moved = self.round();
             let settled = !self.sender.tend();
             if settled {
-                self.finish_flush(flush_wanted);
+                self.shared.finish_flush(flush_wanted);
             }
             if closing {
                 break;
@@ -252,7 +147,7 @@ impl Worker {
 
     /// Nothing came for a while: brings the totals up to date, then waits for the next message.
     fn rest(&mut self) {
-        let changed = self.queue.books().attempted != self.told;
+        let changed = self.queue.books().attempted() != self.told;
         let due = if changed { TOTALS_DELAY } else { KEEP_ALIVE };
         let quiet = self.last_frame.elapsed();
         if quiet >= due {
@@ -261,7 +156,7 @@ impl Worker {
             // A producer that never sent anything owes nobody a sign of life.
             let ever = changed || self.told > 0;
             let sign = if ever { due - quiet } else { Duration::MAX };
-            let wait = sign.min(self.until_aggregation());
+            let wait = sign.min(self.own.until_due());
             self.queue.idle((wait < Duration::MAX).then_some(wait));
             // The first message after a rest gathers company before it leaves, unless someone waits for it.
             if !self.queue.is_closed() && !self.shared.is_awaited() {
@@ -270,51 +165,14 @@ impl Worker {
         }
     }
 
-    /// How long until sums are due; for ever while nothing is summed.
-    fn until_aggregation(&self) -> Duration {
-        if self.aggregates.is_used() {
-            self.settings.aggregate_interval.saturating_sub(self.aggregated_at.elapsed())
-        } else {
-            Duration::MAX
-        }
-    }
-
-    /// Puts what was summed into the hand-off. Sums that find it full stay for the next time; the last ones always go.
-    fn aggregate(&mut self, closing: bool) {
-        self.aggregated_at = Instant::now();
-        let (queue, own, logger) = (&self.queue, &self.own, self.header.logger.as_str());
-        let timestamp = clock::now();
-        self.aggregates.flush(&mut |sum| {
-            let encode = |out: &mut Vec<u8>| {
-                let fields = |out: &mut Vec<u8>| sum.encode_fields(out);
-                let payload = sum.payload();
-                let severity = Severity::default();
-                let kind = sum.kind();
-                record::write(
-                    out,
-                    Parts { kind, severity, logger, timestamp, payload: &payload, fields, identity: None },
-                )
-            };
-            let taken = if closing {
-                queue.push_last(own, encode)
-            } else {
-                // Asked first, so that a sum that waits is not counted as refused.
-                queue.admit().and_then(|()| queue.push(own, encode))
-            };
-            taken.is_ok()
-        });
-    }
-
     /// Empties the hand-off once; gives back how many bytes moved.
     fn round(&mut self) -> usize {
         let mut moved = 0;
-        let mut chunks = std::mem::take(&mut self.chunks);
         let queue = Arc::clone(&self.queue);
-        queue.drain(&mut chunks, |records| {
+        queue.drain(|records| {
             moved += records.len();
             self.gather(records);
         });
-        self.chunks = chunks;
         if self.header.span > 0 {
             self.frame();
         }
@@ -340,7 +198,7 @@ impl Worker {
     /// Sends what has been gathered as one batch, with the totals of this moment.
     fn frame(&mut self) {
         let books = self.queue.books();
-        self.header.attempted = books.attempted;
+        self.header.attempted = books.attempted();
         self.header.refused = books.refused.counts();
         let too_big = books.refused.get(Reason::TooBig);
         if too_big > self.too_big {
@@ -351,7 +209,7 @@ impl Worker {
         let frame = batch::encode(&self.header, &self.body);
         let room = Room::of_frame(&self.queue, frame.len(), self.body.len());
         self.deliver(&Outgoing::new(frame, self.header.span, room));
-        self.told = books.attempted;
+        self.told = books.attempted();
         self.last_frame = Instant::now();
         self.header.first_sequence += self.header.span;
         self.header.span = 0;
@@ -383,14 +241,5 @@ impl Worker {
     fn time_left(&self) -> Duration {
         let deadline = self.shared.lock().deadline;
         deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
-    }
-
-    fn finish_flush(&self, wanted: u64) {
-        let mut state = self.shared.lock();
-        if state.flush_done < wanted {
-            state.flush_done = wanted;
-            drop(state);
-            self.shared.changed.notify_all();
-        }
     }
 }

@@ -1,0 +1,158 @@
+//! One thread's way into the hand-off: the thread writes, the worker reads.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use super::{chain, gate::Refusal, lock};
+use crate::stats::{ByReason, Reason};
+
+/// What the first chunk of a lane holds: most threads say little.
+const FIRST_CHUNK_BYTES: usize = 4 * 1024;
+
+/// Capacity of the space to encode in that is kept between calls.
+const KEPT_SCRATCH_BYTES: usize = 16 * 1024;
+
+/// What both sides of a lane share.
+pub(super) struct Lane {
+    /// Raised while the thread is between its look at the gate and the end of its append.
+    pub(super) writing: AtomicBool,
+    /// The thread writes no more.
+    ended: AtomicBool,
+    /// Messages taken. Only the thread itself counts, so a load and a store are enough.
+    accepted: AtomicU64,
+    refused: [AtomicU64; Reason::ALL.len()],
+    /// Locked by the worker alone.
+    pub(super) reader: Mutex<chain::Reader>,
+}
+
+/// The thread's side of a lane. It may move to another thread, but not be used by two.
+pub(crate) struct Writer {
+    pub(super) lane: Arc<Lane>,
+    pub(super) chain: chain::Writer,
+    /// Where a record is encoded before its length is known.
+    scratch: Cell<Vec<u8>>,
+}
+
+/// What callers have done so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Books {
+    pub(crate) accepted: u64,
+    pub(crate) refused: ByReason,
+}
+
+impl Books {
+    pub(crate) fn attempted(&self) -> u64 {
+        self.accepted + self.refused.total()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.refused.merge(&other.refused);
+    }
+}
+
+/// One more, by the only thread that counts here.
+fn add_one(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+impl Lane {
+    /// A lane of the calling thread.
+    pub(super) fn open() -> (Arc<Self>, Writer) {
+        let (writer, reader) = chain::chain(FIRST_CHUNK_BYTES);
+        let lane = Arc::new(Self {
+            writing: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            accepted: AtomicU64::new(0),
+            refused: Default::default(),
+            reader: Mutex::new(reader),
+        });
+        let writer = Writer { lane: Arc::clone(&lane), chain: writer, scratch: Cell::default() };
+        (lane, writer)
+    }
+
+    pub(super) fn books(&self) -> Books {
+        let mut books =
+            Books { accepted: self.accepted.load(Ordering::Relaxed), refused: ByReason::default() };
+        for (reason, count) in Reason::ALL.into_iter().zip(&self.refused) {
+            books.refused.add(reason, count.load(Ordering::Relaxed));
+        }
+        books
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        !self.writing.load(Ordering::Acquire) && lock(&self.reader).is_empty()
+    }
+}
+
+impl Writer {
+    /// Counts a message before it is appended, so that no reader of the record finds it uncounted.
+    pub(super) fn accept(&self) {
+        add_one(&self.lane.accepted);
+    }
+
+    pub(super) fn refuse(&self, reason: Reason) {
+        if let Some(counter) = self.lane.refused.get(reason as usize) {
+            add_one(counter);
+        }
+    }
+
+    /// Runs `work` with an empty space to encode in.
+    pub(super) fn with_scratch<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let mut scratch = self.scratch.take();
+        scratch.clear();
+        let done = work(&mut scratch);
+        if scratch.capacity() <= KEPT_SCRATCH_BYTES {
+            self.scratch.set(scratch);
+        }
+        done
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.lane.ended.store(true, Ordering::Release);
+    }
+}
+
+/// Every lane that may hold something, and the books of those that are gone.
+#[derive(Default)]
+pub(super) struct Lanes {
+    pub(super) open: Vec<Arc<Lane>>,
+    ended: Books,
+}
+
+impl Lanes {
+    /// Lets go of the empty lanes of threads that have ended, and keeps their books.
+    pub(super) fn retire(&mut self) {
+        let ended = &mut self.ended;
+        self.open.retain(|lane| {
+            let gone = lane.ended.load(Ordering::Acquire) && lane.is_empty();
+            if gone {
+                ended.merge(&lane.books());
+            }
+            !gone
+        });
+    }
+
+    /// All threads together.
+    pub(super) fn books(&self) -> Books {
+        let mut books = self.ended;
+        self.open.iter().for_each(|lane| books.merge(&lane.books()));
+        books
+    }
+}
+
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Closed => Self::Closed,
+            Refusal::Full => Self::Full,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the worker and those who wait for it share: the books of what has left, and orders to flush and to end.
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{BUSY_WAIT, LONGEST_CLOSE};
+use crate::{
+    queue::Queue,
+    stats::{ByReason, Reason, Stats},
+};
+
+/// What the worker and those who wait for it share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    sent: u64,
+    dropped: ByReason,
+    /// Flushes asked for and done, as running numbers.
+    pub(super) flush_wanted: u64,
+    flush_done: u64,
+    /// Set by close: what is not sent by then is given up.
+    pub(super) deadline: Option<Instant>,
+    finished: bool,
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The books at this moment. Sent and dropped are read first, so that `waiting` never goes negative.
+    pub(crate) fn stats(&self, queue: &Queue) -> Stats {
+        let (sent, dropped) = {
+            let state = self.lock();
+            (state.sent, state.dropped)
+        };
+        let books = queue.books();
+        Stats {
+            attempted: books.attempted(),
+            accepted: books.accepted,
+            refused: books.refused,
+            sent,
+            dropped,
+            waiting: books.accepted.saturating_sub(sent + dropped.total()),
+        }
+    }
+
+    /// Waits until all that was accepted before this call has left, at most `timeout`; true when it has.
+    pub(crate) fn flush(&self, queue: &Queue, timeout: Duration) -> bool {
+        let mut state = self.lock();
+        state.flush_wanted += 1;
+        let wanted = state.flush_wanted;
+        drop(state);
+        queue.wake();
+        self.wait(timeout, |state| state.flush_done >= wanted || state.finished)
+    }
+
+    /// Tells the worker to end by `timeout`.
+    pub(crate) fn begin_close(&self, queue: &Queue, timeout: Duration) {
+        let end = Instant::now() + timeout.min(LONGEST_CLOSE);
+        let mut state = self.lock();
+        state.deadline = Some(state.deadline.map_or(end, |earlier| earlier.min(end)));
+        drop(state);
+        queue.close();
+    }
+
+    /// Tells the worker to end by `timeout` and waits for it. It keeps the deadline itself; the margin is for its last
+    /// step.
+    pub(crate) fn close(&self, queue: &Queue, timeout: Duration) {
+        self.begin_close(queue, timeout);
+        self.wait(timeout.min(LONGEST_CLOSE) + BUSY_WAIT * 2, |state| state.finished);
+    }
+
+    /// True when somebody waits for a flush. The lock is taken once: a second time by one thread never returns.
+    pub(super) fn is_awaited(&self) -> bool {
+        let state = self.lock();
+        state.flush_wanted > state.flush_done
+    }
+
+    /// True when the worker has ended: nothing is left to send.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.lock().finished
+    }
+
+    fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| !done(state));
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        done(&state)
+    }
+
+    /// Messages the sender had taken are lost after all.
+    pub(super) fn give_up(&self, count: u64) {
+        let mut state = self.lock();
+        let count = count.min(state.sent);
+        state.sent -= count;
+        state.dropped.add(Reason::Send, count);
+    }
+
+    pub(super) fn count(&self, sent: u64, reason: Reason, dropped: u64) {
+        let mut state = self.lock();
+        state.sent += sent;
+        state.dropped.add(reason, dropped);
+    }
+
+    /// All that was accepted before flush number `wanted` has left.
+    pub(super) fn finish_flush(&self, wanted: u64) {
+        let mut state = self.lock();
+        if state.flush_done < wanted {
+            state.flush_done = wanted;
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    /// The worker has ended.
+    pub(super) fn finish(&self) {
+        self.lock().finished = true;
+        self.changed.notify_all();
+    }
+}

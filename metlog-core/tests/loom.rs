@@ -1,0 +1,164 @@
+//! Every order in which a writer and the worker can meet in the hand-off, tried by loom on the very source of it.
+//!
+//! Loom knows what the memory model allows, not only what this processor does; in place of the bytes stands a memory that
+//! reports two threads at one byte.
+#![expect(unsafe_code, clippy::indexing_slicing, reason = "a model of the memory, and helpers of tests")]
+
+#[path = "../src/queue/chain.rs"]
+mod chain;
+#[expect(dead_code, reason = "the models use what writers and the worker meet at")]
+#[path = "../src/queue/gate.rs"]
+mod gate;
+
+mod sync {
+    use std::ops::Range;
+
+    pub(super) use loom::sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering},
+    };
+
+    pub(super) struct Memory(Vec<loom::cell::UnsafeCell<u8>>);
+
+    impl Memory {
+        pub(super) fn new(capacity: usize) -> Self {
+            Self((0..capacity).map(|_| loom::cell::UnsafeCell::new(0)).collect())
+        }
+
+        pub(super) fn capacity(&self) -> usize {
+            self.0.len()
+        }
+
+        pub(super) unsafe fn write(&self, at: usize, bytes: &[u8]) {
+            for (cell, byte) in self.0[at..].iter().zip(bytes) {
+                // SAFETY: loom stops the test where another thread is at this byte.
+                cell.with_mut(|place| unsafe { *place = *byte });
+            }
+        }
+
+        pub(super) unsafe fn with<T>(&self, range: Range<usize>, take: impl FnOnce(&[u8]) -> T) -> T {
+            // SAFETY: as above.
+            let read = |cell: &loom::cell::UnsafeCell<u8>| cell.with(|place| unsafe { *place });
+            let bytes: Vec<u8> = self.0[range].iter().map(read).collect();
+            take(&bytes)
+        }
+    }
+}
+
+use gate::{Gate, Refusal, state};
+use loom::thread;
+use sync::{Arc, AtomicBool, Ordering};
+
+/// Chunks that hold two records of the models.
+const CHUNK: usize = 4;
+
+/// What the reader finds.
+fn read(reader: &mut chain::Reader, kept: usize, found: &mut Vec<u8>) {
+    reader.read(kept, |bytes| found.extend_from_slice(bytes));
+}
+
+#[test]
+fn a_reader_finds_whole_records_in_order_and_chunks_are_used_again() {
+    loom::model(|| {
+        let (writer, mut reader) = chain::chain(CHUNK);
+        let thread = thread::spawn(move || {
+            for record in [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]] {
+                writer.append(&record, CHUNK);
+            }
+        });
+        let mut found = Vec::new();
+        read(&mut reader, CHUNK, &mut found);
+        assert_eq!(found.len() % 2, 0, "a record is seen whole or not at all");
+        read(&mut reader, CHUNK, &mut found);
+        thread.join().unwrap();
+        read(&mut reader, CHUNK, &mut found);
+        assert_eq!(found, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert!(reader.is_empty() && reader.free_bytes() <= CHUNK);
+    });
+}
+
+#[test]
+fn either_end_may_go_first() {
+    loom::model(|| {
+        let (writer, mut reader) = chain::chain(CHUNK);
+        let thread = thread::spawn(move || {
+            writer.append(&[1, 2, 3, 4], CHUNK);
+            writer.append(&[5, 6, 7, 8, 9, 10], CHUNK);
+        });
+        read(&mut reader, 0, &mut Vec::new());
+        drop(reader);
+        thread.join().unwrap();
+    });
+}
+
+/// A writer with its flag, a worker, and the gate between them.
+struct Meeting {
+    gate: Gate,
+    writing: AtomicBool,
+}
+
+fn meeting(limit_bytes: usize) -> Arc<Meeting> {
+    Arc::new(Meeting { gate: Gate::new(limit_bytes), writing: AtomicBool::new(false) })
+}
+
+#[test]
+fn a_worker_that_goes_to_rest_sees_the_record_or_is_woken() {
+    loom::model(|| {
+        let (writer, mut reader) = chain::chain(CHUNK);
+        let meeting = meeting(100);
+        let theirs = Arc::clone(&meeting);
+        let thread = thread::spawn(move || {
+            theirs.gate.enter(&theirs.writing, 2, || writer.append(&[1, 2], CHUNK)).unwrap()
+        });
+        meeting.gate.set_worker(state::IDLE);
+        meeting.gate.order();
+        let rests = !meeting.writing.load(Ordering::Acquire) && reader.is_empty();
+        let woken = thread.join().unwrap();
+        assert!(!rests || woken, "the worker rests and nobody wakes it");
+        let mut found = Vec::new();
+        read(&mut reader, 0, &mut found);
+        assert_eq!(found, [1, 2]);
+    });
+}
+
+#[test]
+fn a_worker_that_ends_has_taken_every_record_that_was_not_refused() {
+    loom::model(|| {
+        let (writer, mut reader) = chain::chain(CHUNK);
+        let meeting = meeting(100);
+        let theirs = Arc::clone(&meeting);
+        let thread = thread::spawn(move || {
+            theirs.gate.enter(&theirs.writing, 2, || writer.append(&[1, 2], CHUNK)).is_ok()
+        });
+        meeting.gate.close();
+        assert!(meeting.gate.is_closed());
+        meeting.gate.order();
+        while meeting.writing.load(Ordering::Acquire) {
+            thread::yield_now();
+        }
+        let mut found = Vec::new();
+        read(&mut reader, 0, &mut found);
+        let taken = thread.join().unwrap();
+        assert_eq!(taken, !found.is_empty());
+    });
+}
+
+#[test]
+fn two_writers_do_not_pass_the_bound_together() {
+    loom::model(|| {
+        let meeting = meeting(10);
+        let writers: Vec<_> = (0..2)
+            .map(|_| {
+                let meeting = Arc::clone(&meeting);
+                thread::spawn(move || {
+                    let writing = AtomicBool::new(false);
+                    meeting.gate.enter(&writing, 6, || ())
+                })
+            })
+            .collect();
+        let entered: Vec<_> = writers.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(entered.contains(&Err(Refusal::Full)));
+        let taken = entered.iter().filter(|entered| entered.is_ok()).count();
+        assert_eq!(meeting.gate.waiting_bytes(), taken * 6);
+    });
+}
