@@ -12,8 +12,10 @@ use std::{collections::BTreeSet, error::Error as StdError, fmt, time::Duration};
 use metlog_core::{
     Client, Fields, Message, Options, Severity, Value,
     client::FieldSet,
+    config::Settings,
     exception::{Dsn, Event, Exception, Frame, Pending, raven},
     fields, sender,
+    stats::Reason,
     value::{Encode, Encoded},
 };
 use proptest::prelude::*;
@@ -264,4 +266,42 @@ proptest! {
         let _any_outcome = raven::decode(&payload);
         let _any_outcome = raven::decode(&BASE64.encode(bytes));
     }
+}
+
+/// Names and lines are looked up elsewhere, and the end of the process must know of it.
+#[test]
+fn a_call_only_keeps_the_error_and_flush_waits_for_its_message() {
+    let (memory, captured) = sender::memory::channel();
+    let client = Client::builder().logger("app").sender(memory).build();
+    for _ in 0..20 {
+        client.exception(&login_failed());
+    }
+    assert!(client.flush(Duration::from_secs(60)));
+    let messages = captured.messages();
+    assert_eq!(messages.len(), 20);
+    let event = raven::decode(messages[19].payload.as_text().unwrap()).unwrap();
+    assert_eq!(
+        at(&event, "extra/logger"),
+        &Value::from("app"),
+        "the client's logger where the call names none"
+    );
+    assert_eq!(messages[19].logger, "app");
+    client.close(Duration::from_secs(2));
+}
+
+#[test]
+fn exceptions_that_find_no_room_are_refused_and_counted() {
+    let settings = Settings { queue_bytes: 64 * 1024, ..Settings::default() };
+    let (memory, captured) = sender::memory::channel();
+    let client = Client::builder().sender(memory).settings(settings).build();
+    let mut event = Event::from_error(&login_failed());
+    event.message = "x".repeat(40 * 1024);
+    for _ in 0..50 {
+        client.exception_event(event.clone(), None, Options::default());
+    }
+    client.close(Duration::from_secs(60));
+    let stats = client.stats();
+    assert_eq!(stats.attempted, 50);
+    assert!(stats.refused.get(Reason::Full) > 0, "{stats:?}");
+    assert_eq!(u64::try_from(captured.messages().len()).unwrap(), stats.accepted);
 }

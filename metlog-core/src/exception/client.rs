@@ -1,13 +1,16 @@
 //! Sends an event through the client as any other message.
 
-use super::{Dsn, Event, bound, fingerprint, raven};
+use std::error::Error as StdError;
+
+use super::{Dsn, Event, Exception, Frame, Pending, bound, fingerprint, raven};
 use crate::{
     client::{Client, FieldSet, Options},
     error::Error,
     message::Severity,
     process,
     stats::{Reason, complain},
-    value::{Encode, Encoded},
+    timestamp::Timestamp,
+    value::{Encode, Encoded, Fields, Value},
 };
 
 /// The largest payload; with the other columns it stays under the bound of a message. Text that compresses badly may
@@ -15,42 +18,93 @@ use crate::{
 const MAX_PAYLOAD_BYTES: usize = 900 * 1024;
 
 impl Client {
+    /// Sends an error with its causes and the stack of the caller as a `sentry` message of severity 3 (error).
+    pub fn exception(&self, error: &(dyn StdError + 'static)) {
+        self.exception_event(Pending::from_error(error), None, Options::default());
+    }
+
     /// Sends the event as a `sentry` message: the payload of [`raven`], and the fields `epoch_timestamp`, `msg` and
     /// `dsn` after those of `options`. The severity is 3 (error) unless `options` says otherwise; `options.payload` is
     /// not used.
     ///
-    /// It compresses on the calling thread, one to two milliseconds for an event of 50 frames.
-    pub fn exception_event(&self, event: Event, dsn: Option<&Dsn>, options: Options<'_>) {
+    /// The call only keeps what it is given; looking up frames, bounding and compressing (one to two milliseconds for 50
+    /// frames) are done on a thread of their own. [`Client::flush`] and [`Client::close`] wait for it.
+    pub fn exception_event(&self, event: impl Into<Pending>, dsn: Option<&Dsn>, options: Options<'_>) {
+        let pending = event.into();
         let severity = options.severity.unwrap_or(Severity::ERROR);
-        let hostname = process::hostname();
+        if !self.is_enabled(severity) {
+            return self.refuse(Reason::Filtered);
+        }
+        let bytes = weight(pending.event());
+        let report = Report::new(pending, severity, dsn, &options);
+        self.defer(bytes, move |client| report.send(client));
+    }
+}
+
+/// An event with all that its message needs, on its way to another thread.
+struct Report {
+    pending: Pending,
+    severity: Severity,
+    dsn: Option<Dsn>,
+    logger: Option<String>,
+    timestamp: Option<Timestamp>,
+    pid: Option<i64>,
+    hostname: Option<String>,
+    /// How many fields the caller gave, and they.
+    fields: (usize, Vec<u8>),
+}
+
+impl Report {
+    fn new(pending: Pending, severity: Severity, dsn: Option<&Dsn>, options: &Options<'_>) -> Self {
+        let mut fields = Vec::new();
+        options.fields.encode_pairs(&mut fields);
+        options.encode_original(&mut fields);
+        Self {
+            pending,
+            severity,
+            dsn: dsn.cloned(),
+            logger: options.logger.map(ToOwned::to_owned),
+            timestamp: options.timestamp,
+            pid: options.pid,
+            hostname: options.hostname.map(ToOwned::to_owned),
+            fields: (options.count_fields(), fields),
+        }
+    }
+
+    fn send(self, client: &Client) {
+        let hostname = self.hostname.clone().unwrap_or_else(process::hostname);
         let about = raven::About {
-            logger: options.logger,
-            severity: severity.as_u8(),
-            hostname: options.hostname.unwrap_or(&hostname),
-            project: dsn.map(Dsn::project),
+            logger: Some(self.logger.as_deref().unwrap_or_else(|| client.logger())),
+            severity: self.severity.as_u8(),
+            hostname: &hostname,
+            project: self.dsn.as_ref().map(Dsn::project),
         };
-        let (event, payload) = match bounded_payload(event, &about) {
+        let (event, payload) = match bounded_payload(self.pending.resolve(), &about) {
             Ok(made) => made,
             Err(error) => {
                 complain("exception", &error.to_string());
-                return self.refuse(Reason::Encode);
+                return client.refuse(Reason::Encode);
             }
         };
+        // The caller's fields first: a field given twice keeps its last value.
+        let (given, mut pairs) = self.fields;
         let own: [(&str, &dyn Encode); 3] = [
             ("epoch_timestamp", &event.epoch_timestamp()),
             ("msg", &event.message),
-            ("dsn", &dsn.map_or(crate::Value::Null, |dsn| dsn.as_str().into())),
+            ("dsn", &self.dsn.as_ref().map_or(Value::Null, |dsn| dsn.as_str().into())),
         ];
-        let mut pairs = Vec::new();
-        let count = encode_pairs(&options.fields, &own, &mut pairs);
-        self.metlog(
+        FieldSet::Pairs(&own).encode_pairs(&mut pairs);
+        client.metlog(
             "sentry",
             Options {
-                severity: Some(severity),
+                logger: self.logger.as_deref(),
+                severity: Some(self.severity),
                 payload: Some(&payload),
-                fields: FieldSet::Encoded { count, pairs: Encoded(&pairs) },
-                timestamp: Some(event.timestamp),
-                ..options
+                fields: FieldSet::Encoded { count: given + own.len(), pairs: Encoded(&pairs) },
+                timestamp: Some(self.timestamp.unwrap_or(event.timestamp)),
+                pid: self.pid,
+                hostname: self.hostname.as_deref(),
+                original: &[],
             },
         );
     }
@@ -74,9 +128,34 @@ pub fn bounded_payload(mut event: Event, about: &raven::About<'_>) -> Result<(Ev
     }
 }
 
-/// The caller's fields first: a field given twice keeps its last value.
-fn encode_pairs(given: &FieldSet<'_>, own: &[(&str, &dyn Encode)], out: &mut Vec<u8>) -> usize {
-    given.encode_pairs(out);
-    FieldSet::Pairs(own).encode_pairs(out);
-    given.len() + own.len()
+/// What an event takes in memory, about: its texts, and a word for each value.
+fn weight(event: &Event) -> usize {
+    let exceptions: usize = event.chain.iter().map(of_exception).sum();
+    event.message.len() + of_fields(&event.extra) + exceptions + size_of::<Event>()
+}
+
+fn of_exception(exception: &Exception) -> usize {
+    let frames: usize = exception.frames.iter().map(of_frame).sum();
+    exception.kind.len() + exception.value.len() + frames + size_of::<Exception>()
+}
+
+fn of_frame(frame: &Frame) -> usize {
+    let around = frame.pre_context.iter().chain(&frame.post_context).chain(&frame.context_line);
+    let texts = around.chain(&frame.module).chain(&frame.function).map(String::len).sum::<usize>();
+    frame.file.len() + texts + of_fields(&frame.locals) + size_of::<Frame>()
+}
+
+fn of_fields(fields: &Fields) -> usize {
+    fields.iter().map(|(name, value)| name.len() + of_value(value)).sum()
+}
+
+fn of_value(value: &Value) -> usize {
+    let inner = match value {
+        Value::Text(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::List(items) => items.iter().map(of_value).sum(),
+        Value::Map(fields) => of_fields(fields),
+        _ => 0,
+    };
+    inner + size_of::<Value>()
 }

@@ -5,16 +5,15 @@
 //! event travels as the payload the original client sent ([`raven`]).
 //!
 //! In Rust, [`Pending`] captures an error or a panic where it happens, which costs a walk of the stack. Names, files and
-//! source lines are looked up when it is resolved, by a thread that has the time.
+//! source lines are looked up by a thread that has the time.
 //!
 //! ```
-//! use metlog_core::{Client, Options, exception::Pending, sender};
+//! use metlog_core::{Client, sender};
 //!
 //! let (memory, captured) = sender::memory::channel();
 //! let client = Client::builder().sender(memory).build();
 //! let error = "12x".parse::<i32>().unwrap_err();
-//! let pending = Pending::from_error(&error);
-//! client.exception_event(pending.resolve(), None, Options::default());
+//! client.exception(&error);
 //! client.close(std::time::Duration::from_secs(2));
 //! assert_eq!(captured.messages()[0].kind, "sentry");
 //! ```

@@ -1,15 +1,11 @@
 //! Reports panics as `sentry` messages.
 //!
-//! A panic within a panic hook aborts the process, so the hook does little: it captures the stack and starts a thread,
-//! `metlog-panic`, that resolves and sends. Filters of the application and everything else that could fail run there.
+//! A panic within a panic hook aborts the process, so the hook does little: it captures the stack and defers the rest.
+//! Filters of the application and everything else that could fail run on the thread that does deferred work.
 
 use std::{
     cell::Cell,
     panic::{self, PanicHookInfo},
-    sync::{
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{self, SyncSender},
-    },
     thread,
 };
 
@@ -17,18 +13,12 @@ use super::Pending;
 use crate::{
     client::{Client, Options},
     config::EXIT_TIMEOUT,
+    deferred,
     message::Severity,
-    stats::{Reason, complain},
 };
 
-/// Reports under way at once; a program that panics faster than that has told enough.
-const MAX_AT_ONCE: usize = 8;
-
-/// Reports under way in this process; a forked child may start with some of its parent's, which never end.
-static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
-
 thread_local! {
-    /// Set in threads that report: a panic of theirs is not reported again.
+    /// Set while a thread reports: a panic of the hook itself is not reported again.
     static REPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -46,54 +36,16 @@ pub fn install_panic_hook(client: Client) {
 }
 
 fn report(client: &Client, info: &PanicHookInfo<'_>) {
-    if REPORTING.try_with(|reporting| reporting.replace(true)).unwrap_or(true) {
+    if deferred::is_working() || REPORTING.try_with(|reporting| reporting.replace(true)).unwrap_or(true) {
         return;
     }
-    start(client, Pending::from_panic(info));
+    let options = Options { severity: Some(Severity::ALERT), ..Options::default() };
+    client.exception_event(Pending::from_panic(info), None, options);
+    if cfg!(panic = "abort") {
+        // Nothing runs at the end of an aborted process.
+        client.flush(EXIT_TIMEOUT);
+    } else if thread::current().name() == Some("main") {
+        client.finish_deferred(EXIT_TIMEOUT);
+    }
     let _thread_ends = REPORTING.try_with(|reporting| reporting.set(false));
-}
-
-fn start(client: &Client, pending: Pending) {
-    if AT_ONCE.fetch_add(1, Ordering::Relaxed) >= MAX_AT_ONCE {
-        AT_ONCE.fetch_sub(1, Ordering::Relaxed);
-        return client.refuse(Reason::Full);
-    }
-    let (done, wait) = mpsc::sync_channel(1);
-    let sender = client.clone();
-    let started =
-        thread::Builder::new().name("metlog-panic".to_owned()).spawn(move || send(&sender, pending, &done));
-    match started {
-        Ok(_detached) if is_last() => {
-            let _late = wait.recv_timeout(EXIT_TIMEOUT);
-        }
-        Ok(_detached) => {}
-        Err(error) => {
-            AT_ONCE.fetch_sub(1, Ordering::Relaxed);
-            client.refuse(Reason::Encode);
-            complain("panic", &format!("cannot start the thread that reports a panic: {error}"));
-        }
-    }
-}
-
-/// True when the process will end with this panic, as far as a hook can know.
-fn is_last() -> bool {
-    cfg!(panic = "abort") || thread::current().name() == Some("main")
-}
-
-/// Runs on the thread `metlog-panic`.
-fn send(client: &Client, pending: Pending, done: &SyncSender<()>) {
-    REPORTING.set(true);
-    let sent = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-        let options = Options { severity: Some(Severity::ALERT), ..Options::default() };
-        client.exception_event(pending.resolve(), None, options);
-        if cfg!(panic = "abort") {
-            // Nothing runs at the end of an aborted process.
-            client.flush(EXIT_TIMEOUT);
-        }
-    }));
-    if sent.is_err() {
-        complain("panic", "the report of a panic has panicked itself");
-    }
-    AT_ONCE.fetch_sub(1, Ordering::Relaxed);
-    let _nobody_waits = done.send(());
 }

@@ -44,7 +44,18 @@ pub struct Pending {
     frames: Vec<backtrace::Frame>,
 }
 
+/// An event that a face has filled already.
+impl From<Event> for Pending {
+    fn from(event: Event) -> Self {
+        Self { event, frames: Vec::new() }
+    }
+}
+
 impl Pending {
+    pub(super) fn event(&self) -> &Event {
+        &self.event
+    }
+
     /// Captures an error with the stack of the caller.
     #[must_use]
     pub fn from_error(error: &(dyn StdError + 'static)) -> Self {
@@ -90,8 +101,12 @@ impl Pending {
             if frames.iter().any(|frame| frame.line.is_some()) || first.frames.is_empty() {
                 first.frames = frames;
             }
-            first.frames.iter_mut().for_each(|frame| sources.fill(frame));
         }
+        self.event
+            .chain
+            .iter_mut()
+            .flat_map(|exception| &mut exception.frames)
+            .for_each(|frame| sources.fill(frame));
         self.event
     }
 }
