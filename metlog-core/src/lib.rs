@@ -21,6 +21,7 @@ mod channel;
 pub mod client;
 mod clock;
 pub mod config;
+mod deferred;
 pub mod error;
 #[cfg(feature = "exceptions")]
 pub mod exception;
