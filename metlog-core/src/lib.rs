@@ -26,6 +26,7 @@ pub mod error;
 #[cfg(feature = "exceptions")]
 pub mod exception;
 pub mod filter;
+pub mod integration;
 pub mod link;
 pub mod message;
 pub mod process;
