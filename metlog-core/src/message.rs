@@ -3,6 +3,7 @@
 use crate::{
     timestamp::Timestamp,
     value::{Fields, Value},
+    wire::MAX_DEPTH,
 };
 
 /// The version of the envelope, in every message.
@@ -78,12 +79,31 @@ impl Message {
         let mut kept = match self.fields.get(ORIGINAL_FIELD) {
             Some(Value::Map(kept)) => kept.clone(),
             // The application has a field of that name: it is kept as well.
-            Some(theirs) => [(ORIGINAL_FIELD, theirs.clone())].into_iter().collect(),
+            Some(theirs) => [(ORIGINAL_FIELD, readable(theirs.clone()))].into_iter().collect(),
             None => Fields::new(),
         };
-        kept.insert(name, value);
+        kept.insert(name, readable(value));
         self.fields.insert(ORIGINAL_FIELD, kept);
     }
+}
+
+/// The value, or its JSON as text when it is so deep that no reader would follow it two maps further down.
+fn readable(value: Value) -> Value {
+    if depth(&value) + 2 > MAX_DEPTH {
+        // Serialising into memory cannot fail.
+        return serde_json::to_string(&value).unwrap_or_default().into();
+    }
+    value
+}
+
+/// How many lists and maps lie inside each other.
+fn depth(value: &Value) -> usize {
+    let inside = match value {
+        Value::List(values) => values.iter().map(depth).max(),
+        Value::Map(fields) => fields.iter().map(|(_, value)| depth(value)).max(),
+        _ => return 0,
+    };
+    1 + inside.unwrap_or(0)
 }
 
 #[cfg(test)]

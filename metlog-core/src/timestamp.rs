@@ -45,7 +45,9 @@ impl Timestamp {
 /// RFC 3339 in UTC with six digits: `2012-03-30T20:45:15.123456Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = jiff::Timestamp::from_microsecond(self.0.div_euclid(1_000)).map_err(|_| fmt::Error)?;
+        // Rounded down, but not to before the first instant, which no reader takes.
+        let micros = self.0.div_euclid(1_000).max(i64::MIN / 1_000);
+        let micros = jiff::Timestamp::from_microsecond(micros).map_err(|_| fmt::Error)?;
         write!(f, "{micros:.6}")
     }
 }
@@ -101,6 +103,16 @@ mod tests {
             "2012-03-30T20:45:15.123456Z"
         );
         assert_eq!(Timestamp::from_nanos(-1).to_string(), "1969-12-31T23:59:59.999999Z");
+    }
+
+    /// The fuzz target `record` found that the text of the first instant could not be read.
+    #[test]
+    fn text_of_any_instant_is_read_again() {
+        for nanos in [i64::MIN, i64::MIN + 1, i64::MIN + 1_000, -1, 0, i64::MAX] {
+            let text = Timestamp::from_nanos(nanos).to_string();
+            let read = text.parse::<Timestamp>().unwrap();
+            assert!(read.as_nanos().abs_diff(nanos) < 1_000, "{text}");
+        }
     }
 
     #[test]

@@ -331,3 +331,64 @@ fn a_header_whose_numbers_cannot_be_added_up_is_refused() {
     }
     assert!(Batch::parse(&batch::encode(&plain(), &[])).is_ok());
 }
+
+/// Each hop may take messages out for reasons of its own; the next hop has to read what is left.
+#[test]
+fn a_batch_stays_readable_however_many_reasons_it_gathers() {
+    let message = from_json(br#"{"type":"a"}"#).unwrap().message;
+    let mut builder = Builder::new(Header::new(ProducerId([1; 16]), SHARED, "app"));
+    for number in 0..100 {
+        builder.remove(&format!("filtered:{number}"), 2);
+        builder.push(&message).unwrap();
+    }
+    let mut frame = builder.finish();
+    for hop in 0..100 {
+        let batch = Batch::parse(&frame).unwrap();
+        assert_books_balance(&batch.header);
+        assert_eq!((batch.header.span, batch.header.count()), (300, 100 - hop));
+        let first = batch.records().next().unwrap().0;
+        let reason = format!("filtered:{}{hop}", "long".repeat(100));
+        frame = batch.thin(|sequence, _| (sequence == first).then(|| reason.clone())).unwrap();
+    }
+}
+
+/// A stranger's header may have as many reasons as a reader takes, none of them ours to share.
+#[test]
+fn a_batch_full_of_a_strangers_reasons_can_be_thinned() {
+    let removed: Counts = (0..64).map(|number| (format!("reason-{number}"), 1)).collect();
+    let header = Header {
+        span: 65,
+        present: vec![(64, 1)],
+        removed,
+        ..Header::new(ProducerId([1; 16]), SHARED, "app")
+    };
+    let mut body = Vec::new();
+    record::write_message(&mut body, &from_json(br#"{"type":"a"}"#).unwrap().message, SHARED).unwrap();
+    let frame = batch::encode(&header, &body);
+    let thinned = Batch::parse(&frame).unwrap().thin(|_, _| Some("filtered:noise".to_owned())).unwrap();
+    let header = Batch::parse(&thinned).unwrap().header;
+    assert_books_balance(&header);
+    assert_eq!((header.span, header.count()), (65, 0));
+}
+
+/// A message nested as deep as JSON may be is kept a level or two deeper when a value does not fit its column.
+#[test]
+fn what_json_brings_can_be_written_in_both_dialects_and_read_again() {
+    for depth in 100..140 {
+        let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        for json in [
+            format!(r#"{{"type":"a","payload":{nested}}}"#),
+            format!(r#"{{"type":"a","fields":{{"x":{nested}}}}}"#),
+            format!(r#"{{"type":"a","severity":{nested}}}"#),
+            format!(r#"{{"type":"a","severity":{nested},"fields":{{"original":{nested}}}}}"#),
+        ] {
+            let Ok(read) = from_json(json.as_bytes()) else { continue };
+            let again = from_json(to_json(&read.message).as_bytes());
+            assert!(again.is_ok(), "JSON, {depth} deep: {again:?}");
+            let mut body = Vec::new();
+            record::write_message(&mut body, &read.message, SHARED).unwrap();
+            let (record, _) = Record::split(&body).unwrap();
+            assert_eq!(record.decode(SHARED).unwrap(), read.message, "record, {depth} deep");
+        }
+    }
+}

@@ -101,7 +101,7 @@ impl<'a> Batch<'a> {
         let mut builder = Builder::from_header(&self.header);
         for (sequence, record) in self.records() {
             match verdict(sequence, &record) {
-                Some(reason) => *builder.header.removed.entry(reason).or_insert(0) += 1,
+                Some(reason) => builder.header.take_out(&reason, 1),
                 None => builder.push_record(sequence, record),
             }
         }
@@ -168,7 +168,7 @@ impl Builder {
     /// Accounts for the next `count` sequence numbers without a message.
     pub fn remove(&mut self, reason: &str, count: u64) {
         if count > 0 {
-            *self.header.removed.entry(reason.to_owned()).or_insert(0) += count;
+            self.header.take_out(reason, count);
             self.header.span += count;
         }
     }

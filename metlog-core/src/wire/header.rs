@@ -149,7 +149,10 @@ const MAX_SEQUENCE: u64 = 1 << 60;
 const MAX_TEXT: usize = 256;
 
 /// See [`MAX_TEXT`].
-const MAX_REASONS: u32 = 64;
+const MAX_REASONS: usize = 64;
+
+/// With so many reasons in a header, further ones share `<class>:other`; what is left is room for the classes.
+const OWN_REASONS: usize = 48;
 
 /// The only body encoding so far: records of [`super::record`], not compressed.
 const ENCODING_PLAIN: u64 = 0;
@@ -168,7 +171,7 @@ impl Header {
             hostname: cut(identity.hostname).to_owned(),
             pid: identity.pid,
             logger: cut(logger).to_owned(),
-            env_version: identity.env_version.to_owned(),
+            env_version: cut(identity.env_version).to_owned(),
             attempted: 0,
             refused: Counts::new(),
             last: false,
@@ -185,6 +188,24 @@ impl Header {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.present.iter().map(|(_, length)| length).sum()
+    }
+
+    /// Counts what was taken out. However many reasons there are, and however long, the next hop reads the header: of
+    /// too many, those of one class (`filtered`, `dropped`) share one.
+    pub(super) fn take_out(&mut self, reason: &str, count: u64) {
+        let shared = || format!("{}:other", reason.split(':').next().unwrap_or_default());
+        let own = cut(reason);
+        let reason = if self.removed.contains_key(own) || self.removed.len() < OWN_REASONS {
+            own.to_owned()
+        } else {
+            cut(&shared()).to_owned()
+        };
+        if self.removed.contains_key(&reason) || self.removed.len() < MAX_REASONS {
+            *self.removed.entry(reason).or_insert(0) += count;
+        } else if let Some(mut last) = self.removed.last_entry() {
+            // Only a stranger's batch has so many: its sum is what must stay right.
+            *last.get_mut() += count;
+        }
     }
 
     /// The sequence number after the last one accounted for.
@@ -331,7 +352,7 @@ fn runs(reader: &mut Reader<'_>) -> Result<Vec<(u64, u64)>, Error> {
 
 fn counts(reader: &mut Reader<'_>) -> Result<Counts, Error> {
     let length = reader.map_len()?;
-    if length > MAX_REASONS {
+    if usize::try_from(length).unwrap_or(usize::MAX) > MAX_REASONS {
         return Err(Error::malformed(format!(
             "{length} reasons in a batch header, expected at most {MAX_REASONS}"
         )));

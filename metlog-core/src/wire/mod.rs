@@ -12,5 +12,6 @@ pub(crate) mod read;
 /// No reader takes a message larger than this.
 pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 
-/// No reader follows values nested deeper than this: the limit of the JSON parser, so both dialects agree.
-pub const MAX_DEPTH: usize = 128;
+/// No reader follows lists and maps nested deeper than this, the map of fields counted: the JSON parser takes 127, the
+/// message itself counted, so that what one dialect brings can be written in the other.
+pub const MAX_DEPTH: usize = 126;

@@ -84,9 +84,6 @@ impl<'a> Reader<'a> {
     }
 
     fn value_within(&mut self, depth: usize) -> Result<Value, Error> {
-        let Some(depth) = depth.checked_sub(1) else {
-            return Err(Error::malformed(format!("value nested deeper than {MAX_DEPTH}")));
-        };
         let marker = self.rest.first().map_or(Marker::Reserved, |byte| Marker::from_u8(*byte));
         Ok(match marker {
             Marker::Null => self.read("null", rmp::decode::read_nil).map(|()| Value::Null)?,
@@ -96,6 +93,7 @@ impl<'a> Reader<'a> {
             Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => self.text()?.into(),
             Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => self.bin()?.to_vec().into(),
             Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => {
+                let depth = deeper(depth)?;
                 let length = self.array_len()?;
                 (0..length).map(|_| self.value_within(depth)).collect::<Result<Vec<_>, _>>()?.into()
             }
@@ -106,6 +104,7 @@ impl<'a> Reader<'a> {
     }
 
     fn fields_within(&mut self, depth: usize) -> Result<Fields, Error> {
+        let depth = deeper(depth)?;
         let length = self.map_len()?;
         let pairs = (0..length).map(|_| Ok((self.text()?.to_owned(), self.value_within(depth)?)));
         Ok(unique(pairs.collect::<Result<Vec<_>, Error>>()?))
@@ -138,9 +137,16 @@ impl<'a> Reader<'a> {
                 self.bin()?;
             }
             _ => {
-                self.value_within(1)?;
+                self.value_within(0)?;
             }
         }
         Ok(0)
     }
+}
+
+/// How many containers may be inside one more.
+fn deeper(depth: usize) -> Result<usize, Error> {
+    depth
+        .checked_sub(1)
+        .ok_or_else(|| Error::malformed(format!("lists and maps nested deeper than {MAX_DEPTH}")))
 }
