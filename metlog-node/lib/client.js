@@ -8,7 +8,7 @@ const { Books, sum } = require('./books.js');
 const { callOf, messageOf, optionOf, rateOf, sampled } = require('./call.js');
 const { hasName } = require('./collection.js');
 const { metlogError } = require('./errors.js');
-const { sentryOf } = require('./exception.js');
+const { reportOf, sentryOf } = require('./exception.js');
 const { READS_HEAD_ONLY } = require('./filters.js');
 const { TIMEOUT_MS, handleSigterm } = require('./life.js');
 const { NativeSender } = require('./native_sender.js');
@@ -133,12 +133,28 @@ class MetlogClient {
 
   /** Sends an exception with its stack, its causes and its properties as a `sentry` message. */
   sendException(error, options) {
-    this.#sendMade('sentry', () => sentryOf(error, options));
+    try {
+      const made = reportOf(error, options, this);
+      if (this.#isDirect()) {
+        this.#send('sentry', made.columns, undefined, made.report);
+      } else {
+        this.metlog('sentry', sentryOf(made));
+      }
+    } catch (failure) {
+      this.#giveUp('encode', failure);
+    }
   }
 
   /** Sends a security event as a `cef` message; gives back its line, or '' when that could not be made. */
   cef(name, severity, request, config, options) {
-    return this.#sendMade('cef', () => cefOf({ name, severity, request, config }, options))?.payload ?? '';
+    try {
+      const made = cefOf({ name, severity, request, config }, options);
+      this.metlog('cef', made);
+      return made.payload;
+    } catch (failure) {
+      this.#giveUp('encode', failure);
+      return '';
+    }
   }
 
   /** Adds a method of a plugin; `override` says that it may take the name of another. */
@@ -192,16 +208,10 @@ class MetlogClient {
     this.#send('oldstyle', options, { severity, payload: text(message) });
   }
 
-  /** Sends what `make` makes, if it can; gives that back. */
-  #sendMade(type, make) {
-    let options;
-    try {
-      options = make();
-    } catch (error) {
-      return this.#giveUp('encode', error);
-    }
-    this.metlog(type, options);
-    return options;
+  /** True when nothing written in JavaScript has to see messages on their way. */
+  #isDirect() {
+    const readsHeadOnly = (filter) => filter[READS_HEAD_ONLY];
+    return this.sender instanceof NativeSender && this.metlog === metlog && this.filters.every(readsHeadOnly);
   }
 
   #metric(type, payload, { name, rate }, options) {
@@ -218,7 +228,8 @@ class MetlogClient {
     }
   }
 
-  #send(type, options, own) {
+  /** Sends a message, or an exception's `report` with it. */
+  #send(type, options, own, report) {
     let reason = 'encode';
     try {
       const call = callOf(this, type, options, own);
@@ -228,10 +239,12 @@ class MetlogClient {
         return this.#refuse('filtered');
       }
       reason = 'send';
-      if (this.sender instanceof NativeSender && message === undefined) {
+      if (!(this.sender instanceof NativeSender) || message !== undefined) {
+        this.#sendMessage(message ?? messageOf(call));
+      } else if (report === undefined) {
         this.sender.take(call);
       } else {
-        this.#sendMessage(message ?? messageOf(call));
+        this.sender.takeException(call, report);
       }
     } catch (error) {
       this.#giveUp(reason, error);
@@ -281,6 +294,8 @@ class MetlogClient {
     books.refuse(reason);
   }
 }
+
+const { metlog } = MetlogClient.prototype;
 
 /** Runs `fn` and then, whatever became of it, `done`. */
 function measured(fn, done) {

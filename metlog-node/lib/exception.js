@@ -25,33 +25,38 @@ const TOLD = ['name', 'message', 'stack', 'cause', 'errors'];
 /** The arguments that are shown. */
 const MAX_ARGUMENTS = 60;
 
-/** The options of the message that reports `error`. */
-function sentryOf(error, options) {
+/**
+ * What is known about `error`, as JSON for the core, and the options of its message. `defaults` are the client's: what the
+ * options do not say.
+ */
+function reportOf(error, options, defaults) {
   const { msg = '', extra, dsn, ...rest } = options ?? {};
+  if (dsn !== undefined && dsn !== null) {
+    native.checkDsn(dsn);
+  }
   const now = Date.now();
+  const severity = rest.severity ?? SEVERITY.ERROR;
   const chain = chainOf(error);
-  const made = native.sentry(
-    JSON.stringify({
-      chain: chain.map(linkOf),
-      message: boundedText(msg),
-      timestamp: now,
-      logger: typeof rest.logger === 'string' ? boundedText(rest.logger) : undefined,
-      severity: isSeverity(rest.severity) ? rest.severity : SEVERITY.ERROR,
-      hostname: typeof rest.hostname === 'string' ? boundedText(rest.hostname) : undefined,
-      dsn,
-      arguments: process.argv.slice(0, MAX_ARGUMENTS).map((argument) => boundedText(argument)),
-      extra: { ...propertiesOf(extra), ...propertiesOfAll(chain) },
-      root: folder(),
-    }),
-  );
-  const own = { epoch_timestamp: made.epochTimestamp, msg: made.message, dsn: dsn ?? null };
-  return {
+  const report = JSON.stringify({
+    chain: chain.map(linkOf),
+    message: boundedText(msg),
     timestamp: now,
-    ...rest,
-    severity: rest.severity ?? SEVERITY.ERROR,
-    payload: made.payload,
-    fields: { ...rest.fields, ...own },
-  };
+    logger: boundedText(rest.logger ?? defaults.logger),
+    severity: isSeverity(severity) ? severity : SEVERITY.ERROR,
+    hostname: typeof rest.hostname === 'string' ? boundedText(rest.hostname) : undefined,
+    dsn,
+    arguments: process.argv.slice(0, MAX_ARGUMENTS).map((argument) => boundedText(argument)),
+    extra: { ...propertiesOf(extra), ...propertiesOfAll(chain) },
+    root: folder(),
+  });
+  return { report, dsn, columns: { timestamp: now, ...rest, severity } };
+}
+
+/** The options of the finished message. */
+function sentryOf({ report, dsn = null, columns }) {
+  const { payload, epochTimestamp, message } = native.sentry(report);
+  const own = { epoch_timestamp: epochTimestamp, msg: message, dsn };
+  return { ...columns, payload, fields: { ...columns.fields, ...own } };
 }
 
 /** The error, then its causes, then what it holds, each followed by its own; no object twice. */
@@ -139,4 +144,4 @@ function folder() {
   }
 }
 
-module.exports = { sentryOf };
+module.exports = { reportOf, sentryOf };

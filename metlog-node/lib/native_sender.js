@@ -37,6 +37,13 @@ class NativeSender {
     }
   }
 
+  /** Takes the report of an exception with what the call says beside. Never throws. */
+  takeException(call, report) {
+    if (!this.#takeReport(call, report, JSON.stringify) && !this.#takeReport(call, report, plainJson)) {
+      this.refuse('encode');
+    }
+  }
+
   /** Takes a call whose values all fit and whose identity is the sender's own: nearly every call. */
   #takeUsual(call) {
     const { type, severity, payload, fields, name } = call;
@@ -72,14 +79,28 @@ class NativeSender {
   /** Takes any call; its values are written by `json`. False when they could not be. */
   #takeAny(call, json) {
     try {
-      const extras = extrasOf(call, json);
-      extras.logger = extras.logger === this.#logger ? undefined : extras.logger;
       const severity = isSeverity(call.severity) ? call.severity : SEVERITY.INFORMATIONAL;
       const payload = typeof call.payload === 'string' ? call.payload : '';
-      return native.metlogWith(this.#handle, text(call.type), severity, payload, extras);
+      return native.metlogWith(this.#handle, text(call.type), severity, payload, this.#extras(call, json));
     } catch {
       return false;
     }
+  }
+
+  #takeReport(call, report, json) {
+    try {
+      const severity = isSeverity(call.severity) ? call.severity : SEVERITY.ERROR;
+      return native.sendException(this.#handle, severity, report, this.#extras(call, json));
+    } catch {
+      return false;
+    }
+  }
+
+  /** What a call says beyond the usual; the logger only where it is not that of the sender's own messages. */
+  #extras(call, json) {
+    const extras = extrasOf(call, json);
+    extras.logger = extras.logger === this.#logger ? undefined : extras.logger;
+    return extras;
   }
 
   /** Counts a message that was not even tried, by the core's reasons. */

@@ -93,7 +93,8 @@ fn known(reason: &str) -> Reason {
 
 /// A panic ends here and counts as a refusal.
 fn take(client: &Client, kind: &str, severity: u32, payload: &str, extras: Extras) -> bool {
-    let send = || send(client, kind, severity, payload, extras);
+    let call = |options: Options<'_>| client.metlog(kind, options);
+    let send = || send(severity, payload, extras, call);
     match catch_unwind(AssertUnwindSafe(send)) {
         Ok(sent) => sent.is_ok(),
         Err(_) => {
@@ -103,12 +104,12 @@ fn take(client: &Client, kind: &str, severity: u32, payload: &str, extras: Extra
     }
 }
 
-fn send(
-    client: &Client,
-    kind: &str,
+/// Converts what a call says and makes it.
+pub(crate) fn send(
     severity: u32,
     payload: &str,
     extras: Extras,
+    call: impl FnOnce(Options<'_>),
 ) -> Result<(), serde_json::Error> {
     let mut original = extras.original.as_deref().map_or(Ok(Fields::new()), serde_json::from_str)?;
     let timestamp = extras.timestamp.and_then(|given| timestamp(given, &mut original));
@@ -129,7 +130,7 @@ fn send(
         hostname: extras.hostname.as_deref(),
         original: &misfits,
     };
-    client.metlog(kind, options);
+    call(options);
     Ok(())
 }
 

@@ -1,17 +1,22 @@
 //! Exceptions: what JavaScript has read from an error, as the payload of a `sentry` message.
 #![expect(clippy::needless_pass_by_value, reason = "napi makes an owned text of every JavaScript string")]
 
-use std::cell::RefCell;
+use std::{cell::RefCell, path::Path};
 
 use metlog_core::{
-    Fields, Timestamp,
+    Fields, Options, Timestamp,
     exception::{Dsn, Event, Exception, Relation, SourceCache, bounded_payload, raven::About},
     process,
 };
+use napi::bindgen_prelude::External;
 use napi_derive::napi;
 use serde::Deserialize;
 
-use crate::stack;
+use crate::{
+    call::{self, Extras},
+    sender::Sender,
+    stack,
+};
 
 thread_local! {
     /// The source files read lately by this thread: the main one, or a worker's.
@@ -60,18 +65,52 @@ pub struct Sentry {
     pub epoch_timestamp: f64,
 }
 
-/// Makes the payload. It reads source files and compresses, on the calling thread.
+/// Sends an exception. Source files are read and the payload is made by a thread of the core.
+#[napi(catch_unwind)]
+pub fn send_exception(
+    sender: &External<Sender>,
+    severity: u32,
+    report: String,
+    extras: Extras,
+) -> napi::Result<bool> {
+    let (event, about) = read(&report)?;
+    let call = |options: Options<'_>| {
+        sender.client().exception_event(event, about.dsn.as_ref(), options);
+    };
+    Ok(call::send(severity, "", extras, call).is_ok())
+}
+
+/// Makes the payload for filters and senders written in JavaScript: source files are read on the calling thread.
 #[napi(catch_unwind)]
 pub fn sentry(report: String) -> napi::Result<Sentry> {
-    let report: Report = serde_json::from_str(&report).map_err(failed)?;
-    let dsn = report.dsn.as_deref().map(Dsn::parse).transpose().map_err(failed)?;
+    let (mut event, about) = read(&report)?;
+    SOURCES.with_borrow_mut(|sources| {
+        let frames = event.chain.iter_mut().flat_map(|link| &mut link.frames);
+        frames.for_each(|frame| sources.fill(frame));
+    });
     let hostname = process::hostname();
-    let about = About {
-        logger: report.logger.as_deref(),
-        severity: report.severity,
-        hostname: report.hostname.as_deref().unwrap_or(&hostname),
-        project: dsn.as_ref().map(Dsn::project),
+    let described = About {
+        logger: about.logger.as_deref(),
+        severity: about.severity,
+        hostname: about.hostname.as_deref().unwrap_or(&hostname),
+        project: about.dsn.as_ref().map(Dsn::project),
     };
+    let (event, payload) = bounded_payload(event, &described).map_err(failed)?;
+    Ok(Sentry { payload, epoch_timestamp: event.epoch_timestamp(), message: event.message })
+}
+
+/// Who reports.
+struct Reporter {
+    logger: Option<String>,
+    severity: u8,
+    hostname: Option<String>,
+    dsn: Option<Dsn>,
+}
+
+fn read(report: &str) -> napi::Result<(Event, Reporter)> {
+    let report: Report = serde_json::from_str(report).map_err(failed)?;
+    let dsn = report.dsn.as_deref().map(Dsn::parse).transpose().map_err(failed)?;
+    let (logger, severity, hostname) = (report.logger, report.severity, report.hostname);
     let chain = report.chain.into_iter().map(|link| exception(link, &report.root)).collect();
     let event = Event {
         message: report.message,
@@ -80,8 +119,15 @@ pub fn sentry(report: String) -> napi::Result<Sentry> {
         timestamp: Timestamp::from_nanos(report.timestamp.saturating_mul(1_000_000)),
         ..Event::new("node", chain)
     };
-    let (event, payload) = bounded_payload(event, &about).map_err(failed)?;
-    Ok(Sentry { payload, epoch_timestamp: event.epoch_timestamp(), message: event.message })
+    let culprit = event.chain.first().and_then(culprit);
+    Ok((Event { culprit, ..event }, Reporter { logger, severity, hostname, dsn }))
+}
+
+/// The innermost call that is the application's own: an error that Node or a package throws is seldom theirs.
+fn culprit(exception: &Exception) -> Option<String> {
+    let frame = exception.frames.iter().rev().find(|frame| frame.in_app == Some(true))?;
+    let module = frame.module.as_deref().unwrap_or(&frame.file);
+    Some(format!("{module} in {}", frame.function.as_deref().unwrap_or("<anonymous>")))
 }
 
 /// Checks a DSN.
@@ -92,8 +138,9 @@ pub fn check_dsn(dsn: String) -> napi::Result<()> {
 
 fn exception(link: Link, root: &str) -> Exception {
     let mut frames = stack::frames(&link.stack, root);
-    SOURCES.with_borrow_mut(|sources| {
-        frames.iter_mut().filter(|frame| stack::is_source(&frame.file)).for_each(|frame| sources.fill(frame));
+    frames.iter_mut().filter(|frame| is_to_stay_closed(&frame.file)).for_each(|frame| {
+        // Nobody reads a line that is there already.
+        frame.context_line = Some(String::new());
     });
     Exception {
         kind: link.kind,
@@ -103,6 +150,11 @@ fn exception(link: Link, root: &str) -> Exception {
         parent: link.parent,
         ..Exception::default()
     }
+}
+
+/// True for a file whose lines are not to be shown: a text that only looks like a stack may name any.
+fn is_to_stay_closed(file: &str) -> bool {
+    !stack::is_source(file) && !file.starts_with("node:") && Path::new(file).is_file()
 }
 
 fn failed(error: impl ToString) -> napi::Error {

@@ -8,6 +8,7 @@ const path = require('node:path');
 const test = require('node:test');
 
 const { MetlogClient } = require('metlog');
+const { severityMaxProvider } = require('metlog/filters');
 const ravenPlugin = require('metlog/raven').configPlugin;
 
 const { eventOf, memoryClient, run, temporaryFile } = require('./support.js');
@@ -167,7 +168,7 @@ test('only lines of source files are read', (t) => {
   const file = temporaryFile(t);
   for (const [name, expected] of [
     [`${file}.js`, 'let a;'],
-    [`${file}.env`, null],
+    [`${file}.env`, ''],
   ]) {
     fs.writeFileSync(name, 'let a;\n');
     assert.equal(framesOf(sent(withStack(`f (${name}:1:1)`)).event)[0].context_line, expected, name);
@@ -373,7 +374,6 @@ const REFUSED = [
   ['a DSN that is none', { dsn: 'ftp://user:hunter2@host/1' }],
   ['a DSN that is no text', { dsn: 7 }],
   ['options that throw', new Proxy({}, { get: refuse, ownKeys: refuse })],
-  ['fields that throw', { fields: new Proxy({ a: 1 }, { ownKeys: refuse }) }],
 ];
 
 for (const [name, options] of REFUSED) {
@@ -385,6 +385,34 @@ for (const [name, options] of REFUSED) {
     assert.equal(sender.messages.length, 1);
   });
 }
+
+test('fields that throw are left behind, and the exception is sent', () => {
+  const { message } = sent(new Error('x'), { fields: new Proxy({ a: 1 }, { ownKeys: refuse }) });
+  const { epoch_timestamp: _, ...fields } = message.fields;
+  assert.deepEqual(fields, { msg: '', dsn: null, original: { fields: '[unreadable]' } });
+});
+
+test('filters and a method put in the place of metlog see the finished message', () => {
+  const { client, sender } = memoryClient();
+  const seen = [];
+  client.filters = [(message) => seen.push(message.payload) > 0];
+  client.sendException(new Error('filtered'));
+  client.filters = [];
+  client.addMethod('metlog', (_type, { payload }) => seen.push(payload), true);
+  client.sendException(new Error('overridden'));
+  const titles = seen.map((payload) => eventOf({ payload }).message);
+  assert.deepEqual(titles, ['Error: filtered', 'Error: overridden']);
+  assert.equal(sender.messages[0].payload, seen[0]);
+});
+
+test('a filter that reads the severity refuses an exception', () => {
+  const { client, sender } = memoryClient();
+  client.filters = [severityMaxProvider({ severity: 2 })];
+  client.sendException(new Error('x'));
+  client.sendException(new Error('x'), { severity: 2 });
+  assert.equal(sender.messages.length, 1);
+  assert.deepEqual(client.stats().refused, { filtered: 1 });
+});
 
 test('the plugin raven sends with the settings it was made with', () => {
   const { client, sender } = memoryClient();
