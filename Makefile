@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The Python that .venv is made of.
 PYTHON ?= python3
-# How long `make demo` runs, in seconds. Empty: until Ctrl-C on a terminal, 20 without one.
+# How long `make demo` runs, in seconds. Empty: until Ctrl-C on a terminal, 20 without one. `make fuzz`: each target, 60.
 DURATION ?=
 
 VENV := .venv
@@ -31,11 +31,11 @@ BACKENDS := .cache/backends/.installed
 sources = $(shell find $(1) -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' -o -name py.typed \) 2>/dev/null)
 CORE_SOURCES := Cargo.toml Cargo.lock $(call sources,metlog-core)
 
-.PHONY: help demo test check bench backends fmt dist clean prerequisites workspace
+.PHONY: help demo test check bench fuzz backends fmt dist clean prerequisites workspace
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  Settings: PYTHON=$(PYTHON), DURATION=seconds (demo), ONLY=\"clippy mypy ...\" (check)"
+	@echo "  Settings: PYTHON=$(PYTHON), DURATION=seconds (demo, fuzz), ONLY=\"clippy mypy ...\" (check, fuzz)"
 
 demo: $(WHEEL) $(ADDON) ## Starts both daemons and three applications, shows what arrives and whether the ledger balances
 	@DURATION=$(DURATION) $(VENV_PYTHON) examples/demo
@@ -55,6 +55,9 @@ check: $(WHEEL) $(NODE_TOOLS) $(CARGO_DENY) ## Checks format, lints, types, docu
 bench: ## Runs the benchmarks of the client: each figure beside its peers, its floor and its bar
 	@echo "== running the benchmarks of metlog-core"
 	@cargo bench -p metlog-core --bench '*'
+
+fuzz: prerequisites ## Fuzzes whatever reads bytes that others wrote, DURATION seconds each
+	@tools/fuzz.sh $(or $(DURATION),60) $(ONLY)
 
 backends: workspace $(BACKENDS) ## Runs the grater's outputs against the real back ends (carbon)
 	@echo "== testing against carbon"

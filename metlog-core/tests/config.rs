@@ -159,8 +159,8 @@ fn errors_name_the_place_the_key_the_value_and_the_way_out() {
             &["app.toml, line 3: unknown key `queue_byte`; did you mean `queue_bytes`?"],
         ),
         (
-            "[sender]\nclas = \"pub\"\n",
-            &["app.toml, line 2: unknown key `sender.clas`; did you mean `sender.class`?"],
+            "[sender]\nklass = \"pub\"\n",
+            &["app.toml, line 2: unknown key `sender.klass`; did you mean `sender.class`?"],
         ),
         ("[zeppelin]\n", &["app.toml, line 1: unknown key `zeppelin`"]),
         ("severity = 9\n", &["app.toml, line 1: severity is 9, expected 0 (emergency) to 7 (debug)"]),
@@ -330,7 +330,11 @@ fn documented() -> Vec<(String, String, String)> {
         line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
     };
     let rows = text.lines().filter(|line| line.starts_with("| `") && line.contains("`METLOG_")).map(cells);
-    rows.map(|row| (row[0].clone(), row[2].clone(), row[3].clone())).collect()
+    rows.map(|row| {
+        let [key, _, default, name] = row.try_into().unwrap();
+        (key, default, name)
+    })
+    .collect()
 }
 
 #[test]

@@ -1,14 +1,7 @@
 //! Settings of a client: from code, from TOML, from the originals' INI files, from `METLOG_*` variables.
 //!
-//! ```
-//! use metlog_core::{Client, config::Config};
-//!
-//! let mut config = Config::from_toml("logger = \"bookmarks\"\n[sender]\nclass = \"stdout\"\n")?;
-//! config.settings.max_names = 100; // code comes before the environment, the environment before the file
-//! let client = Client::builder().configured(config).build();
-//! # Ok::<(), metlog_core::Error>(())
-//! ```
-//! `Client::from_toml_file("metlog.toml")?` does the same in one call. `docs/configuration.md` lists every key.
+//! Without the feature `config` there are only settings from code, and where a client sends when nobody says.
+//! `docs/configuration.md` lists every key.
 
 #[cfg(feature = "config")]
 mod client;

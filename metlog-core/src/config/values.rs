@@ -1,6 +1,9 @@
 //! What all sources together say: everything a client is set up with.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use super::{MAX_INTERVAL, Settings, sender::SenderConfig};
 use crate::{
@@ -10,8 +13,17 @@ use crate::{
     sample::Rate,
 };
 
-/// Everything a client is set up with. Each field is what code may still change before
-/// [`ClientBuilder::configured`] takes it.
+/// Everything a client is set up with. Code may still change each field before [`ClientBuilder::configured`] takes it.
+///
+/// ```
+/// use metlog_core::{Client, config::Config};
+///
+/// let mut config = Config::from_toml("logger = \"bookmarks\"\n[sender]\nclass = \"stdout\"\n")?;
+/// config.settings.max_names = 100; // code comes before the environment, the environment before the file
+/// let client = Client::builder().configured(config).build();
+/// # Ok::<(), metlog_core::Error>(())
+/// ```
+/// `Client::from_toml_file("metlog.toml")?` does the same in one call.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Config {
     /// The default logger of every message.
@@ -68,6 +80,6 @@ impl FilterRule {
 }
 
 /// True for a time that an interval may be.
-pub(super) fn is_interval(time: std::time::Duration) -> bool {
+pub(super) fn is_interval(time: Duration) -> bool {
     time <= MAX_INTERVAL
 }
