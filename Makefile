@@ -54,7 +54,7 @@ check: $(WHEEL) $(NODE_TOOLS) $(CARGO_DENY) ## Checks format, lints, types, docu
 
 bench: ## Runs the benchmarks of the client: each figure beside its peers, its floor and its bar
 	@echo "== running the benchmarks of metlog-core"
-	@cargo bench -p metlog-core --bench '*'
+	@cargo bench -p metlog-core --no-fail-fast --bench '*'
 
 fuzz: prerequisites ## Fuzzes whatever reads bytes that others wrote, DURATION seconds each
 	@tools/fuzz.sh $(or $(DURATION),60) $(ONLY)
