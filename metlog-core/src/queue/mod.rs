@@ -38,7 +38,7 @@ const KEPT_SHARE: usize = 4;
 /// All threads together begin chunks of at most this share of the bound, and of at most [`MAX_CHUNK_BYTES`] each: the
 /// end of a chunk is not written yet and counts against nothing.
 const CHUNK_SHARE: usize = 8;
-const MAX_CHUNK_BYTES: usize = 64 * 1024;
+const MAX_CHUNK_BYTES: usize = 32 * 1024;
 const MIN_CHUNK_BYTES: usize = 1024;
 
 /// The hand-off of one channel in one process.
