@@ -8,6 +8,9 @@
 )]
 
 mod calls;
+mod cef;
+#[cfg(feature = "exceptions")]
+mod exceptions;
 mod frames;
 
 use std::path::PathBuf;
