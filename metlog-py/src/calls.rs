@@ -84,7 +84,7 @@ pub(crate) fn send(
     })
 }
 
-fn send_by_dict<'py>(
+pub(crate) fn send_by_dict<'py>(
     slf: &Bound<'py, Client>,
     kind: &Bound<'py, PyAny>,
     arguments: &Arguments<'_, 'py>,

@@ -12,14 +12,15 @@ use std::{
 use arc_swap::ArcSwap;
 use metlog_core::{Severity, config::EXIT_TIMEOUT, stats::Reason};
 use pyo3::{
-    exceptions::PyValueError,
+    exceptions::{PyBaseException, PyValueError},
     prelude::*,
-    types::{PyDict, PyInt, PyString, PyTuple},
+    types::{PyDict, PyInt, PyString, PyTraceback, PyTuple},
 };
 
 use crate::{
     calls::{self, Metric, Sample, log, metric},
     columns::{self, Arguments, Defaults},
+    exception::{self, Dsn, Told},
     filters::Filter,
     reports::{Report, Stats},
     targets::Target,
@@ -317,6 +318,25 @@ impl Client {
         kw: Option<Keywords<'_, '_>>,
     ) -> PyResult<()> {
         log(slf, Severity::EMERGENCY, msg, args, kw)
+    }
+
+    /// Sends `error` as a `sentry` message, with `traceback` instead of its own.
+    #[pyo3(signature = (error, traceback = None, msg = None, dsn = None, logger = None, severity = None, fields = None),
+           text_signature = "($self, error, traceback=None, msg='', dsn=None, logger=None, severity=None, fields=None)")]
+    #[expect(clippy::too_many_arguments, reason = "what a message has, and what an exception has")]
+    fn send_exception<'py>(
+        slf: &Bound<'py, Self>,
+        error: &Bound<'py, PyBaseException>,
+        traceback: Option<&Bound<'py, PyTraceback>>,
+        msg: Option<&Object<'py>>,
+        dsn: Option<&Bound<'py, Dsn>>,
+        logger: Option<&Object<'py>>,
+        severity: Option<&Object<'py>>,
+        fields: Option<&Object<'py>>,
+    ) -> PyResult<()> {
+        let empty = PyString::new(slf.py(), "").into_any();
+        let told = Told { error, traceback, msg: msg.unwrap_or(&empty), dsn };
+        exception::send(slf, &told, &Arguments { logger, severity, fields, payload: None })
     }
 
     /// Gives the message `msg`, a dict of the envelope's keys, to the target `target` was connected with.

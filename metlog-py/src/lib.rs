@@ -4,6 +4,8 @@
 //! - `calls`: what its methods do
 //! - `columns`: the arguments of one call
 //! - `value`: any Python value as MessagePack
+//! - `exception`, `locals`: exceptions, and the variables of their frames
+//! - `cef`: lines of CEF
 //! - `text`: the text of a name, a key or a well-known type, without running code of the application
 //! - `targets`, `filters`: where messages go, and which
 //! - `reports`: what `stats` and `close` give back
@@ -11,15 +13,19 @@
 use pyo3::prelude::*;
 
 mod calls;
+mod cef;
 mod client;
 mod columns;
+mod exception;
 mod filters;
+mod locals;
 mod reports;
 mod targets;
 mod text;
 mod value;
 
 pyo3::import_exception!(metlog.exceptions, ConfigError);
+pyo3::import_exception!(metlog.exceptions, MissingKeyError);
 
 /// The compiled part of metlog; applications use the modules above it.
 #[pymodule]
@@ -28,7 +34,9 @@ mod _metlog {
 
     #[pymodule_export]
     use super::{
+        cef::{cef_line, cef_meta},
         client::Client,
+        exception::Dsn,
         filters::Filter,
         reports::{Report, Stats},
         targets::Target,

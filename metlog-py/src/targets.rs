@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use metlog_core::{
     Error, config,
-    sender::{self, Sender, stream::Stream, udp::Udp, zmq},
+    sender::{self, Sender, acked::Acked, stream::Stream, udp::Udp, zmq},
 };
 use pyo3::prelude::*;
 
@@ -40,6 +40,12 @@ impl Target {
         Self::new(zmq::Push { endpoints })
     }
 
+    /// Batches over the link to sidecars, each kept until a sidecar has it on disk.
+    #[staticmethod]
+    fn acked(endpoints: Vec<String>) -> Self {
+        Self::new(Acked { endpoints })
+    }
+
     /// Single messages by ZeroMQ PUB, connected to receivers of the original family.
     #[staticmethod]
     fn publish(endpoints: Vec<String>) -> Self {
@@ -58,9 +64,15 @@ impl Target {
         Self::new(Stream::File(path))
     }
 
-    /// The sidecar's endpoint when nobody names one.
+    /// The sidecar's endpoints when nobody names any.
     #[staticmethod]
-    fn default_endpoint() -> String {
-        config::default_endpoint()
+    fn default_endpoints() -> Vec<String> {
+        config::default_endpoints()
+    }
+
+    /// The endpoints of the sidecar's link when nobody names any.
+    #[staticmethod]
+    fn default_link_endpoints() -> Vec<String> {
+        config::default_link_endpoints()
     }
 }

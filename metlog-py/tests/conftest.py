@@ -10,6 +10,8 @@ from metlog.client import MetlogClient
 from metlog.holder import CLIENT_HOLDER
 from metlog.senders import JsonLinesSender
 
+CONTRACT = Path(__file__).parents[2] / "tests" / "contract"
+
 KEYS = {
     "type",
     "timestamp",

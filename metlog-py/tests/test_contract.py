@@ -5,15 +5,13 @@ import json
 import os
 import re
 import socket
-from pathlib import Path
 
 import pytest
-from conftest import read_messages
+from conftest import CONTRACT, read_messages
 
 from metlog.client import MetlogClient
 from metlog.senders import DebugCaptureSender, JsonLinesSender
 
-CONTRACT = Path(__file__).parents[2] / "tests" / "contract"
 METRICS = ("counter", "gauge", "timer")
 
 

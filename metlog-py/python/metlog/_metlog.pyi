@@ -1,15 +1,43 @@
 from collections.abc import Mapping, Sequence, Set
 from os import PathLike
+from types import TracebackType
 from typing import Any, Final, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["Client", "Filter", "Report", "Stats", "Target", "__version__", "close_all", "to_json"]
+__all__ = [
+    "Client",
+    "Dsn",
+    "Filter",
+    "Report",
+    "Stats",
+    "Target",
+    "__version__",
+    "cef_line",
+    "cef_meta",
+    "close_all",
+    "to_json",
+]
 
 __version__: Final[str]
 
 def close_all(timeout: float = 2.0) -> None: ...
 def to_json(msg: Mapping[str, Any]) -> str: ...
+def cef_line(
+    name: str,
+    severity: int | str,
+    environ: Mapping[str, Any] | None,
+    config: Mapping[str, Any],
+    username: str,
+    signature: str | None,
+    extras: dict[str, Any],
+) -> tuple[str, list[str]]: ...
+def cef_meta(
+    options: str | None = None,
+    facility: str | None = None,
+    ident: str | None = None,
+    priority: str | None = None,
+) -> dict[str, str | None]: ...
 
 @disjoint_base
 class Client:
@@ -62,6 +90,16 @@ class Client:
     def critical(self, msg: Any, *args: Any, **kw: Any) -> None: ...
     def alert(self, msg: Any, *args: Any, **kw: Any) -> None: ...
     def emergency(self, msg: Any, *args: Any, **kw: Any) -> None: ...
+    def send_exception(
+        self,
+        error: BaseException,
+        traceback: TracebackType | None = None,
+        msg: Any = "",
+        dsn: Dsn | None = None,
+        logger: str | None = None,
+        severity: int | None = None,
+        fields: dict[str, Any] | None = None,
+    ) -> None: ...
     def hand_over(self, msg: Mapping[str, Any]) -> None: ...
     def count_sent(self) -> None: ...
     def count_refused(self, reason: str) -> None: ...
@@ -74,13 +112,21 @@ class Target:
     @staticmethod
     def push(endpoints: Sequence[str]) -> Target: ...
     @staticmethod
+    def acked(endpoints: Sequence[str]) -> Target: ...
+    @staticmethod
     def publish(endpoints: Sequence[str]) -> Target: ...
     @staticmethod
     def udp(destinations: Sequence[tuple[str, int]]) -> Target: ...
     @staticmethod
     def file(path: str | PathLike[str]) -> Target: ...
     @staticmethod
-    def default_endpoint() -> str: ...
+    def default_endpoints() -> list[str]: ...
+    @staticmethod
+    def default_link_endpoints() -> list[str]: ...
+
+@final
+class Dsn:
+    def __new__(cls, text: str) -> Dsn: ...
 
 @final
 class Filter:

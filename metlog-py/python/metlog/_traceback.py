@@ -1,4 +1,4 @@
-"""The traceback below a logged text."""
+"""The active exception, and its traceback below a logged text."""
 
 import sys
 import traceback
@@ -8,16 +8,28 @@ from typing import Any
 ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
-def append(payload: Any, exc_info: bool | BaseException | ExcInfo) -> Any:
-    """Give back `payload` with the traceback of `exc_info` below it, if there is an exception."""
+def active(
+    exc_info: bool | BaseException | ExcInfo | None = True,
+) -> tuple[BaseException | None, TracebackType | None]:
+    """Give back the exception that `exc_info` stands for, as `logging` has it, and its traceback."""
+    error: object
+    traceback: object = None
     match exc_info:
         case BaseException():
-            error: BaseException | None = exc_info
-        case (_, error, _):
+            error = exc_info
+        case (_, error, traceback):
             pass
         case _:
-            error = sys.exc_info()[1]
+            error = sys.exc_info()[1] if exc_info else None
     if not isinstance(error, BaseException):
+        return None, None
+    return error, traceback if isinstance(traceback, TracebackType) else error.__traceback__
+
+
+def append(payload: Any, exc_info: bool | BaseException | ExcInfo) -> Any:
+    """Give back `payload` with the traceback of `exc_info` below it, if there is an exception."""
+    error, _ = active(exc_info)
+    if error is None:
         return payload
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     return f"{payload}\n" + "".join(lines).rstrip("\n")

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from types import FunctionType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metlog import _metlog
 from metlog._complain import complain, complain_once
@@ -40,6 +40,11 @@ class MetlogClient(_metlog.Client):
     """
 
     env_version = "0.8"
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            """Stand for the methods of plugins, which no type checker can know."""
 
     def __init__(
         self,

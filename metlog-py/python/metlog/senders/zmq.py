@@ -4,7 +4,14 @@ import sys
 from collections.abc import Sequence
 
 from metlog._metlog import Target
+from metlog.exceptions import ConfigError
 from metlog.senders.base import Message, NativeSender, dumps
+
+# How batches reach the sidecar, and where it is when nobody says.
+DELIVERIES = {
+    "push": (Target.push, Target.default_endpoints),
+    "acked": (Target.acked, Target.default_link_endpoints),
+}
 
 
 def _endpoints(given: str | Sequence[str]) -> list[str]:
@@ -12,11 +19,22 @@ def _endpoints(given: str | Sequence[str]) -> list[str]:
 
 
 class ZmqPushSender(NativeSender):
-    """Sends batches to the sidecar, or to several in turn; without `endpoints` to that of this host."""
+    """Sends batches to the sidecar, or to several in turn; without `endpoints` to that of this host.
 
-    def __init__(self, endpoints: str | Sequence[str] | None = None) -> None:
-        self.endpoints = [Target.default_endpoint()] if endpoints is None else _endpoints(endpoints)
-        super().__init__(Target.push(self.endpoints))
+    With `delivery` "acked" they go over the sidecar's link, `endpoints` being those of the link, and each
+    is kept until the sidecar has it on disk: a sidecar may be killed and started again without a loss. With
+    "push", the default, what lies in the sockets of a sidecar that dies is lost, and a message costs the
+    process less.
+    """
+
+    def __init__(self, endpoints: str | Sequence[str] | None = None, delivery: str = "push") -> None:
+        if delivery not in DELIVERIES:
+            msg = f"delivery is {delivery!r}, expected {' or '.join(map(repr, DELIVERIES))}"
+            raise ConfigError(msg)
+        target, usual = DELIVERIES[delivery]
+        self.delivery = delivery
+        self.endpoints = usual() if endpoints is None else _endpoints(endpoints)
+        super().__init__(target(self.endpoints))
 
 
 class ZmqPubSender(NativeSender):
