@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 ROLLUP_TYPE = "statmetric"
+# Of these the first message of each application is kept, to be shown.
+SHOWN_TYPES = ("sentry", "cef")
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Arrivals:
         # By logger and type.
         self.messages: Counter[tuple[str, str]] = Counter()
         self.timers: dict[str, Timer] = {}
+        self.shown: dict[tuple[str, str], dict[str, Any]] = {}
         # By visitor: how often the message of each of its requests is there, one byte for each.
         self._requests: dict[str, bytearray] = {}
 
@@ -55,6 +58,8 @@ class Arrivals:
         self.messages[message["logger"], message["type"]] += 1
         if message["type"] == ROLLUP_TYPE and fields["kind"] == "timer":
             self.timers.setdefault(fields["name"], Timer()).add(fields["values"])
+        elif message["type"] in SHOWN_TYPES:
+            self.shown.setdefault((message["logger"], message["type"]), message)
         elif message["type"] == "services":
             self._count_request(fields["request_id"])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arrivals import Arrivals
-from traffic import Traffic
+from traffic import CRASH, WRONG_LOGIN, Traffic
 
 STATSD_LOGGER = "metlog.input.statsd_udp"
 
@@ -94,6 +94,14 @@ class Evidence:
             (("delivered by the ledger", figures["delivered"]), ("in the file", self.arrivals.sent_by(name))),
             (requests, ("services messages in the file", self.arrivals.messages[name, "services"])),
             (requests, ("counted by the roll-up", timer.count if timer else 0)),
+            (
+                ("failed logins", self.traffic.wished(name, WRONG_LOGIN)),
+                ("cef messages in the file", self.arrivals.messages[name, "cef"]),
+            ),
+            (
+                ("requests that crashed", self.traffic.wished(name, CRASH)),
+                ("sentry messages in the file", self.arrivals.messages[name, "sentry"]),
+            ),
         ]
         return [f"{name}: {line}" for check in checks for line in _compare(*check)]
 

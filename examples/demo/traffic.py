@@ -6,6 +6,8 @@ import json
 import random
 import subprocess
 import threading
+from collections import Counter
+from dataclasses import dataclass
 
 VISITORS_PER_APPLICATION = 4
 # Between two requests of a visitor; with it the demo leaves room for other work on a small machine.
@@ -19,6 +21,29 @@ STATSD_LINE = (
 )
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What a visitor asks for."""
+
+    path: str
+    method: str = "GET"
+    # JSON.
+    body: str | None = None
+    # The only status that is right; any below 500 where there is none.
+    status: int | None = None
+
+    def is_granted(self, status: int) -> bool:
+        """Tell whether `status` is right."""
+        return status < 500 if self.status is None else status == self.status
+
+
+CRASH = Wish("/crash", status=500)
+WRONG_LOGIN = Wish("/login", "POST", '{"user": "jane", "password": "guessed"}', 401)
+RIGHT_LOGIN = Wish("/login", "POST", '{"user": "jane", "password": "correct horse"}', 200)
+# What the first visitor of each application begins with, so that there is something to show.
+FIRST_WISHES = (WRONG_LOGIN, CRASH)
+
+
 class Visitor(threading.Thread):
     """One connection with one request after another, each with an identity of its own."""
 
@@ -26,8 +51,11 @@ class Visitor(threading.Thread):
         super().__init__(name=f"{application}.{number}")
         self.application = application
         self.asked = 0
+        # Those that have one right status.
+        self.wishes: Counter[Wish] = Counter()
         self.failures: list[str] = []
         self._newest = 1
+        self._first_wishes = list(FIRST_WISHES) if number == 0 else []
         self._stop_asked = stop
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)
 
@@ -44,23 +72,32 @@ class Visitor(threading.Thread):
         self._connection.close()
 
     def _ask(self, request_id: str) -> None:
-        method, path, body = self._choose()
+        wish = self._choose()
+        if wish.status is not None:
+            self.wishes[wish] += 1
         headers = {"X-Request-ID": request_id, "Content-Type": "application/json"}
-        self._connection.request(method, path, None if body is None else json.dumps(body), headers)
+        self._connection.request(wish.method, wish.path, wish.body, headers)
         response = self._connection.getresponse()
         answer = json.load(response)
-        if response.status >= 500:
+        if not wish.is_granted(response.status):
             self.failures.append(f"request {request_id} failed: {response.status} {response.reason}")
-        elif method == "POST":
+        elif wish.path == "/bookmarks" and wish.method == "POST":
             self._newest = answer["number"]
 
-    def _choose(self) -> tuple[str, str, dict[str, str] | None]:
+    def _choose(self) -> Wish:
         """Mostly look at something; some of it is not there."""
+        if self._first_wishes:
+            return self._first_wishes.pop()
         number = max(0, self._newest + 1 - random.randrange(12))
-        pages = {f"/bookmarks/{number}": 6, "/bookmarks": 2, f"/bookmarks/{number}/preview": 2}
-        if random.random() < 0.1:
-            return "POST", "/bookmarks", {"url": f"https://example.org/{self.asked}"}
-        return "GET", random.choices([*pages], [*pages.values()])[0], None
+        wishes = {
+            Wish(f"/bookmarks/{number}"): 54,
+            Wish("/bookmarks"): 18,
+            Wish(f"/bookmarks/{number}/preview"): 18,
+            Wish("/bookmarks", "POST", json.dumps({"url": f"https://example.org/{self.asked}"})): 10,
+            RIGHT_LOGIN: 1,
+            WRONG_LOGIN: 1,
+        }
+        return random.choices([*wishes], [*wishes.values()])[0]
 
 
 class Shell(threading.Thread):
@@ -117,3 +154,7 @@ class Traffic:
     def asked(self, application: str) -> int:
         """Count the requests to an application."""
         return sum(visitor.asked for visitor in self.visitors if visitor.application == application)
+
+    def wished(self, application: str, wish: Wish) -> int:
+        """Count the requests of one kind, which has one right status, to an application."""
+        return sum(visitor.wishes[wish] for visitor in self.visitors if visitor.application == application)

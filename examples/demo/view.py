@@ -1,4 +1,4 @@
-"""The tables of the demo: at the end as plain lines, meanwhile redrawn in place on a terminal."""
+"""What the demo shows: at the end as plain lines, meanwhile redrawn in place on a terminal."""
 
 import os
 import shutil
@@ -7,10 +7,16 @@ from collections.abc import Iterable, Sequence
 
 from arrivals import Arrivals, Timer
 
+from metlog_raven import decode, format_event
+
 # Both tables fit a terminal of 80 columns.
 NAME_WIDTH = 25
-MESSAGES_WIDTH = 11
+MESSAGES_WIDTH = 8
 TIMERS_WIDTH = 9
+# Frames of a traceback; those of the servers around an application are many.
+MOST_FRAMES = 3
+# Of a line of a traceback; the names of Rust's functions hold their types.
+MOST_COLUMNS = 160
 # Plain ANSI.
 BOLD, PLAIN, UP, ERASE_BELOW = "\x1b[1m", "\x1b[0m", "\x1b[{}A", "\x1b[J"
 
@@ -45,31 +51,54 @@ class Screen:
         sys.stdout.flush()
 
 
-def _row(name: str, width: int, cells: Iterable[str]) -> str:
-    return f"{name:<{NAME_WIDTH}}" + "".join(f"{cell:>{width}}" for cell in cells)
+def _row(name: str, widths: Iterable[int], cells: Iterable[str]) -> str:
+    padded = (f"{cell:>{width}}" for width, cell in zip(widths, cells, strict=True))
+    return f"{name:<{NAME_WIDTH}}" + "".join(padded)
 
 
 def messages_table(arrivals: Arrivals) -> list[str]:
     """Tabulate messages per application and type."""
     loggers = sorted({logger for logger, _ in arrivals.messages})
     types = sorted({kind for _, kind in arrivals.messages})
-    rows = [_row("MESSAGES THAT ARRIVED", MESSAGES_WIDTH, [*types, "all"])]
+    widths = [max(MESSAGES_WIDTH, len(kind) + 1) for kind in (*types, "all")]
+    rows = [_row("MESSAGES THAT ARRIVED", widths, [*types, "all"])]
     for logger in loggers:
         counts = [*(arrivals.messages[logger, kind] for kind in types), arrivals.sent_by(logger)]
-        rows.append(_row(logger, MESSAGES_WIDTH, [f"{count:,}" for count in counts]))
+        rows.append(_row(logger, widths, [f"{count:,}" for count in counts]))
     return rows
+
+
+def incidents(arrivals: Arrivals, applications: Iterable[str]) -> list[str]:
+    """Show an exception and a failed login of each application, as they arrived."""
+    lines = []
+    for name in applications:
+        sentry, cef = (arrivals.shown.get((name, kind)) for kind in ("sentry", "cef"))
+        if sentry is not None:
+            text = format_event(decode(sentry["payload"]), most_frames=MOST_FRAMES)
+            told = sentry["fields"]["msg"]
+            lines += [f"EXCEPTION of {name}" + (f": {told}" if told else "")]
+            lines += [_clipped(f"  {line}".rstrip()) for line in text.splitlines()] + [""]
+        if cef is not None:
+            lines += [f"FAILED LOGIN at {name}, in CEF", f"  {cef['payload']}", ""]
+    return lines
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= MOST_COLUMNS else f"{line[: MOST_COLUMNS - 3]}..."
 
 
 def timers_table(arrivals: Arrivals, flush_seconds: int, seconds: float) -> list[str]:
     """Tabulate what the sidecar made of the timers, whose single measurements do not travel."""
-    above = _row("", TIMERS_WIDTH, ["", "", f"  in the busiest {flush_seconds} s:"])
+    above = f"{'':<{NAME_WIDTH + 2 * TIMERS_WIDTH}}  in the busiest {flush_seconds} s:"
     columns = ["count", "rate/s", "count", "mean ms", "median", "upper_90"]
+    widths = [TIMERS_WIDTH] * len(columns)
     rows = [_timer_row(name, timer, seconds) for name, timer in sorted(arrivals.timers.items())]
-    return [above, _row("TIMERS ROLLED UP", TIMERS_WIDTH, columns), *rows]
+    return [above, _row("TIMERS ROLLED UP", widths, columns), *rows]
 
 
 def _timer_row(name: str, timer: Timer, seconds: float) -> str:
     whole = [f"{timer.count:,}", f"{timer.count / max(seconds, 1):.1f}"]
     figures = [timer.busiest.get(figure, 0) for figure in ("mean", "median", "upper_90")]
     busiest = [f"{timer.busiest.get('count', 0):.0f}", *(f"{figure:.1f}" for figure in figures)]
-    return _row(name, TIMERS_WIDTH, whole + busiest)
+    cells = [*whole, *busiest]
+    return _row(name, [TIMERS_WIDTH] * len(cells), cells)

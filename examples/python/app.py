@@ -7,6 +7,7 @@ memory. Where messages go is the client's default: METLOG_ENDPOINT, or else the 
 """
 
 import atexit
+import hmac
 import itertools
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import metlog
+import metlog_cef
 from metlog.config import client_from_dict_config
 
 if TYPE_CHECKING:
@@ -27,7 +29,19 @@ Answer = tuple[str, Any]
 
 NAME = "bookmarks-python"
 OK, CREATED = "200 OK", "201 Created"
-BAD_REQUEST, NOT_FOUND = "400 Bad Request", "404 Not Found"
+BAD_REQUEST, UNAUTHORIZED, NOT_FOUND = "400 Bad Request", "401 Unauthorized", "404 Not Found"
+SERVER_ERROR = "500 Internal Server Error"
+
+# Who may log in; a real service keeps no passwords.
+USERS = {"jane": "correct horse"}
+
+# The product that reports security events.
+PRODUCT = {
+    "cef.version": "0",
+    "cef.vendor": "metlog",
+    "cef.product": NAME,
+    "cef.device_version": metlog.__version__,
+}
 
 METLOG = client_from_dict_config(
     {
@@ -35,6 +49,10 @@ METLOG = client_from_dict_config(
         "logger": NAME,
         # Lines for debugging stay here.
         "filters": [("metlog.filters.severity_max_provider", {"severity": metlog.SEVERITY.INFORMATIONAL})],
+        "plugins": {
+            "cef": ("metlog_cef:config_plugin", {"syslog_facility": "LOCAL4"}),
+            "raven": ("metlog_raven:config_plugin", {}),
+        },
     }
 )
 
@@ -84,7 +102,11 @@ def answer_request(environ: "WSGIEnvironment", start_response: "StartResponse") 
     request_id = environ.get("HTTP_X_REQUEST_ID") or str(uuid.uuid4())
     length = int(environ.get("CONTENT_LENGTH") or 0)
 
-    status, answer = route(method, path, environ["wsgi.input"].read(length))
+    try:
+        status, answer = route(environ, environ["wsgi.input"].read(length))
+    except Exception:  # noqa: BLE001 - whatever a page raises, it is reported and the service goes on
+        METLOG.raven(f"{method} {path} failed")
+        status, answer = SERVER_ERROR, {"error": "this page has a bug"}
 
     code = int(status.split()[0])
     METLOG.incr(f"status.{code}")
@@ -97,9 +119,9 @@ def answer_request(environ: "WSGIEnvironment", start_response: "StartResponse") 
     return [body]
 
 
-def route(method: str, path: str, body: bytes) -> Answer:
+def route(environ: "WSGIEnvironment", body: bytes) -> Answer:
     """Find who answers."""
-    match method, path.strip("/").split("/"):
+    match environ["REQUEST_METHOD"], environ["PATH_INFO"].strip("/").split("/"):
         case "GET", ["bookmarks"]:
             return OK, BOOKMARKS.newest()
         case "POST", ["bookmarks"]:
@@ -108,6 +130,10 @@ def route(method: str, path: str, body: bytes) -> Answer:
             return show(number)
         case "GET", ["bookmarks", number, "preview"]:
             return preview(number)
+        case "POST", ["login"]:
+            return login(environ, body)
+        case "GET", ["crash"]:
+            return crash()
     return NOT_FOUND, {"error": "no such page"}
 
 
@@ -139,6 +165,33 @@ def preview(number: str) -> Answer:
     if status == OK:
         time.sleep(0.005 * (1 + int(number) % 9))
     return status, answer
+
+
+def login(environ: "WSGIEnvironment", body: bytes) -> Answer:
+    """Tell whether the body names a user and the right password."""
+    try:
+        given = json.loads(body)
+        user, password = str(given["user"]), str(given["password"])
+    except (ValueError, KeyError, TypeError):
+        return BAD_REQUEST, {"error": 'expected {"user": ..., "password": ...}'}
+    if user in USERS and hmac.compare_digest(USERS[user].encode(), password.encode()):
+        METLOG.info("%s logged in", user)
+        return OK, {"user": user}
+    METLOG.cef("Login failed", 5, environ, PRODUCT, username=user, signature=metlog_cef.AUTH_FAILURE)
+    return UNAUTHORIZED, {"error": "wrong user or password"}
+
+
+def crash() -> Answer:
+    """Stand for a page with a bug: the counter it shows is no number."""
+    return OK, {"visits": visits("12x")}
+
+
+def visits(counter: str) -> int:
+    """Read the counter of visits."""
+    try:
+        return int(counter)
+    except ValueError as error:
+        raise LookupError("cannot read the counter of visits") from error
 
 
 @atexit.register

@@ -6,21 +6,29 @@ use std::{
     collections::BTreeMap,
     env,
     error::Error,
+    fmt,
     fs::OpenOptions,
     io::{self, Write},
+    net::SocketAddr,
+    num::ParseIntError,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use axum::{
     Json, Router,
-    extract::{Path, Request, State},
-    http::StatusCode,
+    extract::{ConnectInfo, Path, Request, State},
+    http::{HeaderMap, StatusCode},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
-use metlog_core::{Client, Encode, Options, Severity, fields, filter::SeverityMax};
+use metlog_core::{
+    Client, Encode, Options, Severity,
+    cef::{self, AUTH_FAILURE, CefMeta, Device},
+    fields,
+    filter::SeverityMax,
+};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -30,6 +38,9 @@ use tokio::{
 
 const NAME: &str = "bookmarks-rust";
 const MOST_BOOKMARKS: u64 = 1000;
+
+/// Who may log in, with the password; a real service keeps none.
+const USER: (&str, &str) = ("jane", "correct horse");
 
 /// What every request may use; clones share it.
 #[derive(Clone)]
@@ -57,6 +68,8 @@ impl App {
             .route("/bookmarks", get(list).post(add))
             .route("/bookmarks/{number}", get(show))
             .route("/bookmarks/{number}/preview", get(preview))
+            .route("/login", post(login))
+            .route("/crash", get(crash))
             .layer(from_fn_with_state(self.clone(), observe))
             .with_state(self)
     }
@@ -124,6 +137,79 @@ async fn preview(state: State<App>, number: Path<u64>) -> Result<Json<Value>, No
     Ok(answer)
 }
 
+async fn login(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    let given = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    let user = given("user");
+    if (user, given("password")) == USER {
+        app.metlog.info(&format!("{user} logged in"));
+        return Json(json!({"user": user})).into_response();
+    }
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let peer = peer.ip().to_string();
+    let request = cef::Request {
+        method: Some("POST".into()),
+        path: Some("/login".into()),
+        user_agent: header("user-agent").map(Into::into),
+        host: header("host").map(Into::into),
+        ..cef::Request::default()
+    };
+    let device = device();
+    let event = cef::Event {
+        username: user,
+        signature: Some(AUTH_FAILURE),
+        request: request.with_source(header("x-forwarded-for"), Some(&peer)),
+        ..cef::Event::new(&device, "Login failed", 5)
+    };
+    app.metlog.cef(&event, &CefMeta::default());
+    (StatusCode::UNAUTHORIZED, Json(json!({"error": "wrong user or password"}))).into_response()
+}
+
+/// The product that reports security events.
+fn device() -> Device {
+    Device {
+        version: "0".to_owned(),
+        vendor: "metlog".to_owned(),
+        product: NAME.to_owned(),
+        device_version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Stands for a page with a bug: the counter it shows is no number.
+async fn crash(State(app): State<App>) -> Response {
+    match visits("12x") {
+        Ok(visits) => Json(json!({"visits": visits})).into_response(),
+        Err(error) => {
+            app.metlog.exception(&error);
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "this page has a bug"}))).into_response()
+        }
+    }
+}
+
+fn visits(counter: &str) -> Result<u64, BadCounter> {
+    counter.parse().map_err(BadCounter)
+}
+
+/// A counter that cannot be read.
+#[derive(Debug)]
+struct BadCounter(ParseIntError);
+
+impl fmt::Display for BadCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot read the counter of visits")
+    }
+}
+
+impl Error for BadCounter {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let app = App::new();
     serve(app.clone())?;
@@ -138,7 +224,8 @@ async fn serve(app: App) -> io::Result<()> {
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     let mut terminated = signal(SignalKind::terminate())?;
     writeln!(io::stdout(), "listening at http://{}", listener.local_addr()?)?;
-    axum::serve(listener, app.router())
+    let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
         .with_graceful_shutdown(async move {
             terminated.recv().await;
         })
