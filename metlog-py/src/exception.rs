@@ -78,12 +78,14 @@ pub(crate) fn send(
     arguments: &Arguments<'_, '_>,
 ) -> PyResult<()> {
     let state = slf.get().state();
+    let error = PyInt::new(slf.py(), Severity::ERROR.as_u8()).into_any();
+    let arguments = Arguments { severity: arguments.severity.or(Some(&error)), ..*arguments };
     shielded(slf.py(), &state.core, || {
         let event = event_of(told)?;
         if state.by_dict {
-            return send_by_dict(slf, told, event, arguments);
+            return send_by_dict(slf, told, event, &arguments);
         }
-        let columns = Columns::read(arguments)?;
+        let columns = Columns::read(&arguments)?;
         let dsn = told.dsn.map(|dsn| &dsn.get().0);
         columns.deliver(&state.defaults(), |options| state.core.exception_event(event, dsn, options));
         Ok(())
@@ -97,7 +99,12 @@ fn send_by_dict(
     arguments: &Arguments<'_, '_>,
 ) -> Result<(), Trouble> {
     let py = slf.py();
-    let (event, payload) = packed(told, event, arguments)?;
+    let logger = match arguments.logger {
+        Some(logger) => text::of_name(logger).into_owned(),
+        None => slf.get().state().core.logger().to_owned(),
+    };
+    let severity = arguments.severity.and_then(columns::severity).unwrap_or(Severity::ERROR);
+    let (event, payload) = packed(told, event, &logger, severity)?;
     let fields = match arguments.fields.map(|fields| fields.cast::<PyDict>()) {
         Some(Ok(given)) => given.copy()?,
         _ => PyDict::new(py),
@@ -113,17 +120,16 @@ fn send_by_dict(
 fn packed(
     told: &Told<'_, '_>,
     mut event: Event,
-    arguments: &Arguments<'_, '_>,
+    logger: &str,
+    severity: Severity,
 ) -> Result<(Event, String), Trouble> {
-    let logger = arguments.logger.map(|logger| text::of_name(logger).into_owned());
-    let severity = arguments.severity.and_then(columns::severity).unwrap_or(Severity::ERROR);
     let project = told.dsn.map(|dsn| dsn.get().0.project());
     told.error.py().detach(|| {
         SOURCES.with_borrow_mut(|sources| {
             event.chain.iter_mut().flat_map(|link| &mut link.frames).for_each(|frame| sources.fill(frame));
         });
         let about = raven::About {
-            logger: logger.as_deref(),
+            logger: Some(logger),
             severity: severity.as_u8(),
             hostname: &process::hostname(),
             project,

@@ -44,6 +44,19 @@ def test_a_forked_child_sends_under_its_own_pid(client, path):
     assert sorted(pids(path)) == sorted([os.getpid(), os.getpid(), child])
 
 
+def test_a_forked_child_reports_exceptions(client, path):
+    error = ValueError("x")
+    client.send_exception(error, msg="parent")
+    child = os.fork()
+    if child == 0:
+        client.send_exception(error, msg="child")
+        os._exit(0 if client.close(10.0).sent == 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert client.flush(10.0)
+    told = [(message["fields"]["msg"], message["metlog_pid"]) for message in read_messages(path)]
+    assert sorted(told) == [("child", child), ("parent", os.getpid())]
+
+
 @pytest.mark.parametrize("start", ["fork", "forkserver", "spawn"])
 def test_children_of_multiprocessing_send_all_they_have(tmp_path, start):
     # In a program of its own: pytest's threads are no company for a fork.

@@ -109,6 +109,19 @@ def test_an_exception_is_sent_with_its_frames(tmp_path, way):
     assert inner["lineno"] == charge.__code__.co_firstlineno + 3
 
 
+@pytest.mark.parametrize("way", ["core", "python"])
+def test_an_exception_is_sent_without_the_plugin_too(tmp_path, way):
+    path = tmp_path / "messages.json"
+    sender = JsonLinesSender(path) if way == "core" else DebugCaptureSender()
+    client = MetlogClient(sender, "app")
+    client.send_exception(ValueError("x"))
+    assert client.flush(10.0)
+    (message,) = read_messages(path) if way == "core" else map(json.loads, sender.msgs)
+    extra = metlog_raven.decode(message["payload"])["extra"]
+    assert (message["logger"], message["severity"]) == ("app", 3)
+    assert (extra["logger"], extra["severity"], message["fields"]["msg"]) == ("app", 3, "")
+
+
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in VARIABLES])
 def test_a_variable_is_shown_as_the_contract_says(client, case):
     names = {}
