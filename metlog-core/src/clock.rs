@@ -1,48 +1,51 @@
 //! The time of a message, cheap: the processor's own counter, set by the system clock twice a second.
 //!
 //! Measured: a reading costs 13 ns, `SystemTime::now` 34. Between two settings the counter drifts by microseconds; when
-//! the system clock is stepped, messages follow within [`SET_AGAIN`]. Learning how fast the counter runs takes up to 200 ms
+//! the system clock is stepped, messages follow within half a second. Learning how fast the counter runs takes up to 200 ms
 //! of computing, which no call and not the worker may wait for: a thread of its own does it, and until it has, the system
 //! clock is read.
 
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::timestamp::Timestamp;
+use once_cell::sync::OnceCell;
+use quanta::Clock;
+
+use crate::{process, timestamp::Timestamp};
 
 /// How long the counter is trusted.
-const SET_AGAIN: Duration = Duration::from_millis(500);
+const SET_AGAIN_NANOS: u64 = 500_000_000;
+
+/// The processor's own counter, once its speed is known. quanta's own `Instant::now` panics in destructors of a thread,
+/// where the last calls of an application may come from.
+static COUNTER: OnceCell<Clock> = OnceCell::new();
 
 /// The same moment by both clocks.
 #[derive(Clone, Copy)]
 struct Mark {
-    counter: quanta::Instant,
+    counter: u64,
     wall: Timestamp,
 }
 
-impl Mark {
-    fn now() -> Self {
-        Self { counter: quanta::Instant::now(), wall: Timestamp::now() }
-    }
+/// The counter, if its speed is known; starts to learn it otherwise.
+#[inline]
+pub(crate) fn counter() -> Option<&'static Clock> {
+    COUNTER.get().or_else(learn)
 }
 
-/// True once the counter's speed is known.
-static LEARNT: AtomicBool = AtomicBool::new(false);
-
-/// Starts to learn the counter's speed, unless it is known.
-pub(crate) fn learn() {
-    if LEARNT.load(Ordering::Relaxed) {
-        return;
+#[cold]
+fn learn() -> Option<&'static Clock> {
+    // The process that last began to, as its generation and one: a forked child has not inherited the thread.
+    static LEARNING: AtomicU64 = AtomicU64::new(0);
+    let process = process::generation() + 1;
+    if LEARNING.swap(process, Ordering::Relaxed) != process {
+        let learn = || drop(COUNTER.set(Clock::new()));
+        // Without the thread the system clock goes on being read.
+        let _started = std::thread::Builder::new().name("metlog-clock".to_owned()).spawn(learn);
     }
-    let learn = || {
-        quanta::Instant::now();
-        LEARNT.store(true, Ordering::Release);
-    };
-    // Without the thread the system clock goes on being read.
-    let _started = std::thread::Builder::new().name("metlog-clock".to_owned()).spawn(learn);
+    None
 }
 
 thread_local! {
@@ -51,36 +54,39 @@ thread_local! {
 
 /// The system clock, now, within a millisecond.
 pub(crate) fn now() -> Timestamp {
-    if !LEARNT.load(Ordering::Acquire) {
-        return Timestamp::now();
-    }
-    let counter = quanta::Instant::now();
-    let mark = MARK.try_with(Cell::get).ok().flatten();
-    if let Some(mark) = mark {
+    let Some(clock) = counter() else { return Timestamp::now() };
+    let counter = clock.raw();
+    if let Some(mark) = MARK.try_with(Cell::get).ok().flatten() {
         // A counter that went back (a machine that slept) is set again.
-        if let Some(since) = counter.checked_duration_since(mark.counter).filter(|since| *since < SET_AGAIN) {
-            let nanos = mark.wall.as_nanos().saturating_add(i64::from(since.subsec_nanos()));
-            return Timestamp::from_nanos(nanos);
+        if counter >= mark.counter {
+            let since = clock.delta_as_nanos(mark.counter, counter);
+            if since < SET_AGAIN_NANOS {
+                return Timestamp::from_nanos(mark.wall.as_nanos().saturating_add_unsigned(since));
+            }
         }
     }
-    set()
+    set(clock)
 }
 
 #[cold]
-fn set() -> Timestamp {
-    let mark = Mark::now();
+fn set(clock: &Clock) -> Timestamp {
+    let mark = Mark { counter: clock.raw(), wall: Timestamp::now() };
     let _a_thread_past_its_destructors_reads_the_system_clock = MARK.try_with(|kept| kept.set(Some(mark)));
     mark.wall
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn it_is_the_system_clock_within_a_millisecond() {
-        learn();
-        let deadline = std::time::Instant::now() + SET_AGAIN * 3;
+        while counter().is_none() {
+            std::thread::yield_now();
+        }
+        let deadline = std::time::Instant::now() + Duration::from_nanos(3 * SET_AGAIN_NANOS);
         let (mut readings, mut late) = (0_u32, 0_u32);
         while std::time::Instant::now() < deadline {
             // The thread may lose the processor between the readings; what counts is that both ends hold mostly.

@@ -6,26 +6,21 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use once_cell::{race::OnceBox, sync::OnceCell};
-use quanta::Clock;
+use once_cell::race::OnceBox;
 
 use super::{
     cells::PerThread,
     message::Aggregate,
     series::{Handle, Series},
 };
-use crate::sketch::{SharedSketch, Sketch};
-
-/// The processor's own counter. Learning how fast it runs takes up to 200 ms of computing, which no call may wait for.
-static CLOCK: OnceCell<Clock> = OnceCell::new();
+use crate::{
+    clock,
+    sketch::{SharedSketch, Sketch},
+};
 
 /// When a measurement began.
 #[derive(Clone, Copy)]
@@ -38,28 +33,17 @@ enum Start {
 impl Start {
     #[inline]
     fn now() -> Self {
-        match CLOCK.get() {
-            Some(clock) => Self::Counter(clock.raw()),
-            None => Self::before_the_counter(),
+        match clock::counter() {
+            Some(counter) => Self::Counter(counter.raw()),
+            None => Self::System(Instant::now()),
         }
-    }
-
-    #[cold]
-    fn before_the_counter() -> Self {
-        static LEARNING: AtomicBool = AtomicBool::new(false);
-        if !LEARNING.swap(true, Ordering::Relaxed) {
-            // Without the thread the system clock goes on being read.
-            let learn = || drop(CLOCK.set(Clock::new()));
-            let _started = thread::Builder::new().name("metlog-clock".to_owned()).spawn(learn);
-        }
-        Self::System(Instant::now())
     }
 
     #[inline]
     fn elapsed_nanos(self) -> u64 {
-        match (self, CLOCK.get()) {
+        match (self, clock::counter()) {
             // Counters of two processors may differ by a little.
-            (Self::Counter(start), Some(clock)) => clock.delta_as_nanos(start, clock.raw().max(start)),
+            (Self::Counter(start), Some(counter)) => counter.delta_as_nanos(start, counter.raw().max(start)),
             (Self::Counter(_), None) => 0,
             (Self::System(start), _) => u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
         }

@@ -1,7 +1,7 @@
 //! One thread's way into the hand-off: the thread writes, the worker reads.
 
 use std::{
-    cell::Cell,
+    cell::RefCell,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -35,7 +35,7 @@ pub(crate) struct Writer {
     pub(super) lane: Arc<Lane>,
     pub(super) chain: chain::Writer,
     /// Where a record is encoded before its length is known.
-    scratch: Cell<Vec<u8>>,
+    scratch: RefCell<Vec<u8>>,
 }
 
 /// What callers have done so far.
@@ -72,7 +72,7 @@ impl Lane {
             refused: Default::default(),
             reader: Mutex::new(reader),
         });
-        let writer = Writer { lane: Arc::clone(&lane), chain: writer, scratch: Cell::default() };
+        let writer = Writer { lane: Arc::clone(&lane), chain: writer, scratch: RefCell::default() };
         (lane, writer)
     }
 
@@ -102,13 +102,13 @@ impl Writer {
         }
     }
 
-    /// Runs `work` with an empty space to encode in.
+    /// Runs `work` with an empty space to encode in; a call within a call gets one of its own.
     pub(super) fn with_scratch<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        let mut scratch = self.scratch.take();
+        let Ok(mut scratch) = self.scratch.try_borrow_mut() else { return work(&mut Vec::new()) };
         scratch.clear();
         let done = work(&mut scratch);
-        if scratch.capacity() <= KEPT_SCRATCH_BYTES {
-            self.scratch.set(scratch);
+        if scratch.capacity() > KEPT_SCRATCH_BYTES {
+            *scratch = Vec::new();
         }
         done
     }

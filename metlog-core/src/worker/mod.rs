@@ -15,7 +15,6 @@ pub(crate) use shared::Shared;
 
 use crate::{
     aggregate::Aggregates,
-    clock,
     config::Settings,
     error::Error,
     queue::{Queue, Room},
@@ -61,7 +60,6 @@ pub(crate) struct Job {
 pub(crate) fn start(job: Job) -> Result<(), Error> {
     let run = move || {
         job.queue.attach_worker();
-        clock::learn();
         let sender = job.target.connect().unwrap_or_else(|error| {
             complain("connect", &format!("messages are dropped: {error}"));
             Box::new(Nowhere)
