@@ -231,6 +231,22 @@ fn a_dropped_client_sends_what_is_left_and_its_worker_ends() {
     assert_eq!(captured.messages().len(), 2);
 }
 
+#[test]
+fn a_client_dropped_while_another_lives_sends_what_it_had() {
+    let (living, kept) = client();
+    let (dropped, captured) = client();
+    (0..300).for_each(|_| dropped.incr("n"));
+    drop(dropped);
+    living.incr("n");
+    let deadline = Instant::now() + SOON;
+    while captured.messages().len() < 300 {
+        assert!(Instant::now() < deadline, "{} of 300", captured.messages().len());
+        std::thread::yield_now();
+    }
+    living.close(SOON);
+    assert_eq!(kept.messages().len(), 1);
+}
+
 /// The worker locked its state twice when it woke from its first rest, and hung with everyone who asked it something.
 #[test]
 fn a_client_that_has_rested_goes_on() {

@@ -1,5 +1,5 @@
-//! Forking, and waiting for what was forked.
-#![expect(unsafe_code, reason = "fork and waitpid are C functions; there is no safe form of either")]
+//! Forking, waiting for what was forked, and the end of a process.
+#![expect(unsafe_code, reason = "fork, waitpid and atexit are C functions; there is no safe form of them")]
 
 use std::time::{Duration, Instant};
 
@@ -44,4 +44,23 @@ impl Forked {
         // SAFETY: the process is a child of this one that was not waited for yet, so the number is still its own.
         unsafe { libc::kill(self.0, libc::SIGKILL) };
     }
+}
+
+/// What runs at the end of the process.
+static AT_EXIT: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
+
+extern "C" fn run_at_exit() {
+    let done = std::panic::catch_unwind(|| AT_EXIT.get().map(|work| work()));
+    if done.is_err() {
+        // SAFETY: ends the process at once, with a status that tells.
+        unsafe { libc::_exit(1) };
+    }
+}
+
+/// Has `work` run at the end of the process, after what is registered later.
+pub(crate) fn at_exit(work: fn()) {
+    AT_EXIT.set(work).expect("once");
+    // SAFETY: the function lives as long as the process and lets no panic out.
+    let refused = unsafe { libc::atexit(run_at_exit) };
+    assert_eq!(refused, 0);
 }

@@ -1,9 +1,11 @@
 //! What the applications do, each in a process of its own.
 
 use std::{
+    cell::RefCell,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,7 +20,7 @@ use metlog_core::{
 
 use crate::{
     FOLDER,
-    children::{Forked, fork},
+    children::{Forked, at_exit, fork},
 };
 
 /// Generous: what is waited for comes in milliseconds unless it never comes.
@@ -63,6 +65,9 @@ scenarios! {
     exit_sends_the_tail: [("parent", 500)], 1 producers;
     exit_from_another_thread_sends_the_tail: [("parent", 500)], 1 producers;
     exit_in_a_child_sends_the_tail: [("child", 500)], 1 producers;
+    a_child_that_becomes_another_program_leaves_the_parent_alone: [("parent", 200)], 1 producers;
+    a_call_from_a_destructor_of_a_thread_is_sent: [("parent", 20)], 1 producers;
+    a_call_after_the_end_of_the_process_began_harms_nobody: [("parent", 5)], 1 producers;
 }
 
 pub(crate) fn endpoint(folder: &Path) -> String {
@@ -235,4 +240,68 @@ fn exit_from_another_thread_sends_the_tail() {
 fn exit_in_a_child_sends_the_tail() {
     let client = client();
     fork(|| send(&client, "child", 500)).wait(SOON);
+}
+
+fn a_child_that_becomes_another_program_leaves_the_parent_alone() {
+    let client = client();
+    send(&client, "parent", 100);
+    // What `Command` does without a hook of its own: spawn, by vfork or fork, and then exec.
+    for _ in 0..10 {
+        assert!(std::process::Command::new("true").status().unwrap().success());
+    }
+    // And by a fork that the application sees, with messages on their way.
+    for _ in 0..10 {
+        fork(|| {
+            let error = std::process::Command::new("true").exec();
+            panic!("cannot exec: {error}");
+        })
+        .wait(SOON);
+    }
+    send_and_close(&client, "parent", 100);
+}
+
+/// Calls when its thread ends, when thread-locals of the client may be gone already.
+struct LastWords(Client);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        send(&self.0, "parent", 1);
+    }
+}
+
+thread_local! {
+    static LAST_WORDS: RefCell<Option<LastWords>> = const { RefCell::new(None) };
+}
+
+fn a_call_from_a_destructor_of_a_thread_is_sent() {
+    let client = client();
+    for touched_first in [true, false].repeat(5) {
+        let client = client.clone();
+        let thread = std::thread::spawn(move || {
+            // Destructors run in the reverse order of first use: both orders are tried.
+            if touched_first {
+                LAST_WORDS.with_borrow_mut(|kept| *kept = Some(LastWords(client.clone())));
+            }
+            send(&client, "parent", 1);
+            if !touched_first {
+                LAST_WORDS.with_borrow_mut(|kept| *kept = Some(LastWords(client)));
+            }
+        });
+        thread.join().unwrap();
+    }
+    client.close(SOON);
+}
+
+static EARLY: OnceLock<Client> = OnceLock::new();
+
+fn a_call_after_the_end_of_the_process_began_harms_nobody() {
+    // Registered before the client's own hook, so it runs after it, as destructors of statics do.
+    at_exit(|| {
+        let client = EARLY.get().unwrap();
+        send(client, "late", 5);
+        let stats = client.stats();
+        assert_eq!((stats.refused.get(Reason::Closed), stats.waiting), (5, 0));
+    });
+    let client = EARLY.get_or_init(client);
+    send(client, "parent", 5);
 }
