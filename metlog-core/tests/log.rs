@@ -258,6 +258,8 @@ fn a_sender_that_logs_causes_no_further_batch() {
     let client = Client::builder().sender(target.clone()).build();
     let logger = target.logger.get_or_init(|| Logger::new(client.clone()));
     log::info!(logger: logger, "one");
+    // What the first batch had caused would be in the second one.
+    assert!(client.flush(SOON) && client.flush(SOON));
     client.close(SOON);
     let messages = captured.messages();
     let logged: Vec<_> = messages.iter().filter(|message| message.kind == "log").cloned().collect();

@@ -145,11 +145,9 @@ where
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if span.extensions().get::<OpenSpan>().is_none() {
-            let fields = kept_fields(|fields| attributes.record(fields));
-            // Not `insert`, which panics when another thread was faster.
-            span.extensions_mut().replace(OpenSpan::new(fields));
-        }
+        let fields = kept_fields(|fields| attributes.record(fields));
+        // Not `insert`, which panics when another layer was here before.
+        span.extensions_mut().replace(OpenSpan::new(fields));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {

@@ -1,6 +1,6 @@
 //! What is kept of a span while it is open, among the registry's extensions.
 //!
-//! Several layers may share it: the first makes it, and what the others do to it changes nothing.
+//! Several layers share it: what one has done to it, the others do again, and that changes nothing.
 
 use std::time::{Duration, Instant};
 

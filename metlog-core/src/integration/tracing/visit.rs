@@ -49,14 +49,14 @@ impl Take for SpanFields<'_> {
     }
 }
 
-/// `type` of `r#type`; and of what `tracing-log` has made of a record, the names that the feature `log` uses.
+/// Of what `tracing-log` has made of a record, the names that the feature `log` uses.
 fn plain_name(field: &Field) -> &'static str {
     match field.name() {
         "log.target" => "target",
         "log.module_path" => "module",
         "log.file" => "file",
         "log.line" => "line",
-        name => name.strip_prefix("r#").unwrap_or(name),
+        name => name,
     }
 }
 
