@@ -101,11 +101,11 @@ pub struct Stats {
     pub accepted: u64,
     /// Messages the call refused.
     pub refused: ByReason,
-    /// Messages the sender has taken.
+    /// Messages that are as safe as the sender makes them: handed to it, or, with acknowledged delivery, acknowledged.
     pub sent: u64,
     /// Messages given up after they were accepted.
     pub dropped: ByReason,
-    /// Messages in the hand-off.
+    /// Messages in the hand-off, and those that are not acknowledged yet.
     pub waiting: u64,
 }
 

@@ -48,6 +48,7 @@ impl Target for Acked {
             welcomed: false,
             window: Window::default(),
             kept: VecDeque::new(),
+            pending: 0,
             next: 1,
             previous: 0,
             unsent: 0,
@@ -73,6 +74,8 @@ struct AckedSender {
     window: Window,
     /// In order; the last `unsent` of them have not been handed to the present socket.
     kept: VecDeque<Kept>,
+    /// The messages of all of them.
+    pending: u64,
     next: u64,
     /// The number of the batch before the next one on this connection.
     previous: u64,
@@ -84,10 +87,16 @@ struct AckedSender {
 
 impl Sender for AckedSender {
     fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
+        self.tend();
+        // What waits for the peer waits in the hand-off, where it needs no headers and callers wake nobody.
+        if self.unsent > 0 {
+            return Ok(Delivery::Busy);
+        }
         self.kept.push_back(Kept { sequence: self.next, batch: batch.clone() });
+        self.pending += batch.messages();
         self.next += 1;
         self.unsent += 1;
-        self.tend();
+        self.send_kept();
         Ok(Delivery::ALL)
     }
 
@@ -95,8 +104,10 @@ impl Sender for AckedSender {
         match &self.socket {
             Some(socket) => {
                 let millis = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
-                // Readable, timed out or interrupted: the next look tells.
-                let _looked_again = socket.poll(zmq::POLLIN, millis);
+                let blocked = self.welcomed && self.unsent > 0 && self.window.is_open();
+                let events = if blocked { zmq::POLLIN | zmq::POLLOUT } else { zmq::POLLIN };
+                // Ready, timed out or interrupted: the next look tells.
+                let _looked_again = socket.poll(events, millis);
             }
             None => std::thread::sleep(timeout.min(PAUSE)),
         }
@@ -111,12 +122,16 @@ impl Sender for AckedSender {
         !self.kept.is_empty()
     }
 
+    fn pending(&self) -> u64 {
+        self.pending
+    }
+
     fn close(mut self: Box<Self>, timeout: Duration) -> u64 {
         let deadline = Instant::now() + timeout;
         while self.tend() && Instant::now() < deadline {
             self.wait(deadline.saturating_duration_since(Instant::now()).min(PAUSE));
         }
-        self.kept.iter().map(|kept| kept.batch.messages()).sum()
+        self.pending
     }
 }
 
@@ -198,8 +213,8 @@ impl AckedSender {
 
     /// The receiver has everything up to `sequence` on disk.
     fn forget(&mut self, sequence: u64) {
-        while self.kept.front().is_some_and(|kept| kept.sequence <= sequence) {
-            self.kept.pop_front();
+        while let Some(kept) = self.kept.pop_front_if(|kept| kept.sequence <= sequence) {
+            self.pending -= kept.batch.messages();
         }
         self.unsent = self.unsent.min(self.kept.len());
     }

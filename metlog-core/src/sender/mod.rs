@@ -85,7 +85,8 @@ pub trait Sender {
     /// When the batch cannot be sent and offering it again would not help.
     fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error>;
 
-    /// After [`Delivery::Busy`]: waits until another try makes sense, at most `timeout`.
+    /// Waits until another try makes sense after [`Delivery::Busy`], or until there is news of what is pending, at most
+    /// `timeout`.
     fn wait(&mut self, timeout: Duration) {
         std::thread::sleep(timeout.min(Duration::from_millis(10)));
     }
@@ -94,6 +95,11 @@ pub trait Sender {
     /// as safe as this sender makes it.
     fn tend(&mut self) -> bool {
         false
+    }
+
+    /// How many messages it has taken that are not safe yet. They become so in the order in which they were taken.
+    fn pending(&self) -> u64 {
+        0
     }
 
     /// Hands on what was taken, waiting at most `timeout`; gives back how many messages it had taken and gives up.

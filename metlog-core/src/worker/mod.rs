@@ -121,19 +121,19 @@ impl Worker {
             self.own.write_due(&self.queue, &self.shared, closing);
             let moved = self.round();
             let settled = !self.sender.tend();
-            if settled {
-                self.shared.finish_flush(flush_wanted);
-            }
+            self.shared.end_round(flush_wanted, self.sender.pending());
             if closing {
                 break;
             }
             if moved >= self.settings.batch_bytes {
                 continue;
             }
-            if moved > 0 || !settled || self.last_frame.elapsed() < REST_AFTER {
+            if !settled && self.shared.is_awaited() {
+                self.sender.wait(self.settings.batch_age.min(BUSY_WAIT));
+            } else if moved > 0 || self.last_frame.elapsed() < REST_AFTER {
                 self.queue.nap(self.settings.batch_age);
             } else {
-                self.rest();
+                self.rest(settled);
             }
         }
         self.header.last = true;
@@ -143,8 +143,9 @@ impl Worker {
         self.shared.give_up(given_up);
     }
 
-    /// Nothing came for a while: brings the totals up to date, then waits for the next message.
-    fn rest(&mut self) {
+    /// Nothing came for a while: brings the totals up to date, then waits for the next message, and looks now and then
+    /// for what is not acknowledged yet.
+    fn rest(&mut self, settled: bool) {
         let changed = self.queue.books().attempted() != self.told;
         let due = if changed { TOTALS_DELAY } else { KEEP_ALIVE };
         let quiet = self.last_frame.elapsed();
@@ -154,7 +155,8 @@ impl Worker {
             // A producer that never sent anything owes nobody a sign of life.
             let ever = changed || self.told > 0;
             let sign = if ever { due - quiet } else { Duration::MAX };
-            let wait = sign.min(self.own.until_due());
+            let ack = if settled { Duration::MAX } else { BUSY_WAIT };
+            let wait = sign.min(self.own.until_due()).min(ack);
             self.queue.idle((wait < Duration::MAX).then_some(wait));
             // The first message after a rest gathers company before it leaves, unless someone waits for it.
             if !self.queue.is_closed() && !self.shared.is_awaited() {
@@ -220,16 +222,16 @@ impl Worker {
             match self.sender.send(batch) {
                 Ok(Delivery::Taken { dropped, reason }) => {
                     let dropped = dropped.min(count);
-                    return self.shared.count(count - dropped, reason, dropped);
+                    return self.shared.take(count - dropped, self.sender.pending(), (reason, dropped));
                 }
                 Ok(Delivery::Busy) if self.time_left().is_zero() => {
                     complain("gave_up", "closed with messages that no receiver took");
-                    return self.shared.count(0, Reason::Send, count);
+                    return self.shared.take(0, self.sender.pending(), (Reason::Send, count));
                 }
                 Ok(Delivery::Busy) => self.sender.wait(self.time_left().min(BUSY_WAIT)),
                 Err(error) => {
                     complain("send", &format!("{count} messages dropped: {error}"));
-                    return self.shared.count(0, Reason::Send, count);
+                    return self.shared.take(0, self.sender.pending(), (Reason::Send, count));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What the worker and those who wait for it share: the books of what has left, and orders to flush and to end.
 
 use std::{
+    collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -20,14 +21,47 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    sent: u64,
+    /// Messages the sender has taken, and those of them that are not safe yet.
+    taken: u64,
+    pending: u64,
     dropped: ByReason,
     /// Flushes asked for and done, as running numbers.
     pub(super) flush_wanted: u64,
     flush_done: u64,
+    /// Flushes under way, and what has to have left before each is done. One for each batch that is pending, at most.
+    flushes: VecDeque<(u64, u64)>,
     /// Set by close: what is not sent by then is given up.
     pub(super) deadline: Option<Instant>,
     finished: bool,
+}
+
+impl State {
+    fn sent(&self) -> u64 {
+        self.taken.saturating_sub(self.pending)
+    }
+
+    /// Messages that the worker is done with, one way or the other.
+    fn left(&self) -> u64 {
+        self.sent() + self.dropped.total()
+    }
+
+    /// A flush is done when all that the worker had taken up when it heard of it has left.
+    fn begin_flush(&mut self, wanted: u64) {
+        let until = self.taken + self.dropped.total();
+        match self.flushes.back_mut() {
+            Some((last, mark)) if *mark == until => *last = wanted,
+            _ => self.flushes.push_back((wanted, until)),
+        }
+    }
+
+    /// True when there was one.
+    fn finish_flushes(&mut self) -> bool {
+        let (before, left) = (self.flush_done, self.left());
+        while let Some((wanted, _)) = self.flushes.pop_front_if(|(_, mark)| *mark <= left) {
+            self.flush_done = wanted;
+        }
+        self.flush_done > before
+    }
 }
 
 impl Shared {
@@ -39,7 +73,7 @@ impl Shared {
     pub(crate) fn stats(&self, queue: &Queue) -> Stats {
         let (sent, dropped) = {
             let state = self.lock();
-            (state.sent, state.dropped)
+            (state.sent(), state.dropped)
         };
         let books = queue.books();
         Stats {
@@ -98,22 +132,33 @@ impl Shared {
     /// Messages the sender had taken are lost after all.
     pub(super) fn give_up(&self, count: u64) {
         let mut state = self.lock();
-        let count = count.min(state.sent);
-        state.sent -= count;
+        let count = count.min(state.taken);
+        state.taken -= count;
+        state.pending = 0;
         state.dropped.add(Reason::Send, count);
     }
 
-    pub(super) fn count(&self, sent: u64, reason: Reason, dropped: u64) {
+    /// The sender has taken `taken` more messages and now has `pending` that are not safe.
+    pub(super) fn take(&self, taken: u64, pending: u64, (reason, dropped): (Reason, u64)) {
         let mut state = self.lock();
-        state.sent += sent;
+        state.taken += taken;
         state.dropped.add(reason, dropped);
+        self.settle(state, pending);
     }
 
-    /// All that was accepted before flush number `wanted` has left.
-    pub(super) fn finish_flush(&self, wanted: u64) {
+    /// The hand-off was emptied after flush number `wanted` was asked for, and the sender has `pending` messages that are
+    /// not safe.
+    pub(super) fn end_round(&self, wanted: u64, pending: u64) {
         let mut state = self.lock();
-        if state.flush_done < wanted {
-            state.flush_done = wanted;
+        if state.flushes.back().map_or(state.flush_done, |(last, _)| *last) < wanted {
+            state.begin_flush(wanted);
+        }
+        self.settle(state, pending);
+    }
+
+    fn settle(&self, mut state: MutexGuard<'_, State>, pending: u64) {
+        state.pending = pending;
+        if state.finish_flushes() {
             drop(state);
             self.changed.notify_all();
         }
