@@ -181,7 +181,6 @@ impl Reader {
     }
 
     /// Bytes of chunks that wait to be used again.
-    #[cfg(test)]
     pub(super) fn free_bytes(&self) -> usize {
         self.shared.free_bytes.load(Ordering::Relaxed)
     }

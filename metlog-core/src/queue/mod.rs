@@ -162,12 +162,16 @@ impl Queue {
             self.share_chunks(lanes.open.len());
             lanes.open.clone()
         };
-        let kept = self.gate.limit_bytes() / KEPT_SHARE / lanes.len().max(1);
+        // Whoever bursts gets it all: nobody but this thread gives back, so what is kept only shrinks meanwhile.
+        let mut kept: usize = lanes.iter().map(|lane| lock(&lane.reader).free_bytes()).sum();
         for lane in lanes {
             while closed && lane.writing.load(Ordering::Acquire) {
                 std::thread::yield_now();
             }
-            lock(&lane.reader).read(kept, &mut take);
+            let mut reader = lock(&lane.reader);
+            let of_others = kept.saturating_sub(reader.free_bytes());
+            reader.read((self.gate.limit_bytes() / KEPT_SHARE).saturating_sub(of_others), &mut take);
+            kept = of_others + reader.free_bytes();
         }
     }
 
