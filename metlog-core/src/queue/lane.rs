@@ -14,7 +14,10 @@ use crate::stats::{ByReason, Reason};
 /// What the first chunk of a lane holds: most threads say little.
 const FIRST_CHUNK_BYTES: usize = 4 * 1024;
 
-/// Capacity of the space to encode in that is kept between calls.
+/// Capacity of the space to encode in: it holds a usual message, so that the encoder finds room at once.
+const SCRATCH_BYTES: usize = 1024;
+
+/// More than this is not kept between calls.
 const KEPT_SCRATCH_BYTES: usize = 16 * 1024;
 
 /// What both sides of a lane share.
@@ -72,7 +75,11 @@ impl Lane {
             refused: Default::default(),
             reader: Mutex::new(reader),
         });
-        let writer = Writer { lane: Arc::clone(&lane), chain: writer, scratch: RefCell::default() };
+        let writer = Writer {
+            lane: Arc::clone(&lane),
+            chain: writer,
+            scratch: RefCell::new(Vec::with_capacity(SCRATCH_BYTES)),
+        };
         (lane, writer)
     }
 
@@ -108,7 +115,8 @@ impl Writer {
         scratch.clear();
         let done = work(&mut scratch);
         if scratch.capacity() > KEPT_SCRATCH_BYTES {
-            *scratch = Vec::new();
+            scratch.clear();
+            scratch.shrink_to(SCRATCH_BYTES);
         }
         done
     }

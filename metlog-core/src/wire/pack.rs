@@ -18,10 +18,17 @@ pub fn boolean(out: &mut Vec<u8>, value: bool) {
 }
 
 /// An unsigned integer.
+#[inline]
 pub fn unsigned(out: &mut Vec<u8>, value: u64) {
+    match u8::try_from(value) {
+        Ok(small) if small < 0x80 => out.push(small),
+        _ => large_unsigned(out, value),
+    }
+}
+
+fn large_unsigned(out: &mut Vec<u8>, value: u64) {
     let Ok(word) = u32::try_from(value) else { return head(out, 0xcf, value.to_be_bytes()) };
     match (u8::try_from(word), u16::try_from(word)) {
-        (Ok(small), _) if small < 0x80 => out.push(small),
         (Ok(byte), _) => head(out, 0xcc, [byte]),
         (_, Ok(short)) => head(out, 0xcd, short.to_be_bytes()),
         _ => head(out, 0xce, word.to_be_bytes()),
@@ -29,10 +36,15 @@ pub fn unsigned(out: &mut Vec<u8>, value: u64) {
 }
 
 /// A signed integer.
+#[inline]
 pub fn signed(out: &mut Vec<u8>, value: i64) {
     if let Ok(value) = u64::try_from(value) {
         return unsigned(out, value);
     }
+    negative(out, value);
+}
+
+fn negative(out: &mut Vec<u8>, value: i64) {
     match (i8::try_from(value), i16::try_from(value), i32::try_from(value)) {
         (Ok(byte), ..) if byte >= -32 => head(out, byte.to_be_bytes()[0], []),
         (Ok(byte), ..) => head(out, 0xd0, byte.to_be_bytes()),
@@ -55,6 +67,53 @@ pub fn float(out: &mut Vec<u8>, value: f64) {
 #[inline]
 pub fn text(out: &mut Vec<u8>, value: &str) {
     match u8::try_from(value.len()) {
+        Ok(short) if short < 32 && out.capacity() - out.len() > 32 => short_text(out, short, value),
+        _ => long_text(out, value),
+    }
+}
+
+/// Names and most values: no call of `memcpy`, no buffer that could have to grow.
+#[inline]
+fn short_text(out: &mut Vec<u8>, short: u8, value: &str) {
+    let (source, length) = (value.as_ptr(), usize::from(short));
+    debug_assert!(length == value.len() && length < 32 && out.capacity() - out.len() > length);
+    // SAFETY: the caller has seen that there is room for a byte and 31 more behind the last one, and that the text is
+    // shorter than 32, `short` bytes. Within each arm both copies lie inside the first `length` bytes of source and target, which they
+    // cover; the two cannot overlap, since `value` is borrowed and `out` is borrowed mutably.
+    unsafe {
+        let head = out.as_mut_ptr().add(out.len());
+        head.write(0xa0 | short);
+        let target = head.add(1);
+        match length {
+            16.. => copy_ends::<16>(source, target, length),
+            8.. => copy_ends::<8>(source, target, length),
+            4.. => copy_ends::<4>(source, target, length),
+            2.. => copy_ends::<2>(source, target, length),
+            1 => copy_ends::<1>(source, target, length),
+            0 => {}
+        }
+        out.set_len(out.len() + 1 + length);
+    }
+}
+
+/// Copies the first and the last `N` bytes.
+///
+/// # Safety
+/// `length` is at least `N`, `source` is valid for reads and `target` for writes of `length` bytes, which do not overlap.
+#[inline]
+unsafe fn copy_ends<const N: usize>(source: *const u8, target: *mut u8, length: usize) {
+    let last = length - N;
+    // SAFETY: both pieces lie within `length` bytes, as the caller promises; arrays of bytes have no alignment.
+    unsafe {
+        let ends = (source.cast::<[u8; N]>().read(), source.add(last).cast::<[u8; N]>().read());
+        target.cast::<[u8; N]>().write(ends.0);
+        target.add(last).cast::<[u8; N]>().write(ends.1);
+    }
+}
+
+#[inline(never)]
+fn long_text(out: &mut Vec<u8>, value: &str) {
+    match u8::try_from(value.len()) {
         Ok(short) if short < 32 => put(out, [0xa0 | short], value.as_bytes()),
         Ok(byte) => put(out, [0xd9, byte], value.as_bytes()),
         Err(_) => {
@@ -76,6 +135,7 @@ pub fn bytes(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 /// The head of a list: `length` values follow.
+#[inline]
 pub fn list(out: &mut Vec<u8>, length: usize) {
     match u8::try_from(length) {
         Ok(short) if short < 16 => out.push(0x90 | short),
@@ -84,6 +144,7 @@ pub fn list(out: &mut Vec<u8>, length: usize) {
 }
 
 /// The head of a map: `length` pairs of a name and a value follow.
+#[inline]
 pub fn map(out: &mut Vec<u8>, length: usize) {
     match u8::try_from(length) {
         Ok(short) if short < 16 => out.push(0x80 | short),
@@ -146,6 +207,20 @@ mod tests {
             if let Ok(value) = i64::try_from(edge) {
                 let theirs = written(|out| drop(rmp::encode::write_sint(out, value)));
                 assert_eq!(written(|out| signed(out, value)), theirs, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn short_texts_are_copied_whole_with_much_room_and_with_none() {
+        let alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
+        for length in 0..=alphabet.len() {
+            let value = &alphabet[..length];
+            let theirs = written(|out| drop(rmp::encode::write_str(out, value)));
+            for room in [0, 1, length, length + 1, 32, 33, 100] {
+                let mut out = Vec::with_capacity(room);
+                text(&mut out, value);
+                assert_eq!(out, theirs, "length {length}, room {room}");
             }
         }
     }
