@@ -5,7 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metlog_core::{Client, Options, config::Settings, fields, sender::zmq::Push, stats::Reason};
+use cpu_time::ProcessTime;
+use metlog_core::{
+    Client, Options,
+    config::Settings,
+    fields,
+    link::{Frame, VERSIONS},
+    sender::{acked::Acked, zmq::Push},
+    stats::Reason,
+};
 
 use crate::seal;
 
@@ -20,15 +28,19 @@ const fn lives(name: &'static str, run: fn()) -> Scenario {
     Scenario { name, run, is_killed: false }
 }
 
-pub(crate) const ALL: [Scenario; 8] = [
+pub(crate) const ALL: [Scenario; 12] = [
     lives("a_client_that_is_never_used_has_no_thread_and_no_socket", never_used),
     lives("calls_to_a_full_hand_off_keep_memory_within_the_bound", full_memory),
+    lives("acked_delivery_without_a_sidecar_keeps_memory_within_the_bound", acked_full_memory),
+    lives("a_sidecar_that_never_acknowledges_keeps_memory_within_the_bound", unacknowledged_memory),
+    lives("acked_delivery_without_a_sidecar_takes_hardly_any_time", acked_time),
     lives("large_messages_of_many_threads_keep_memory_within_the_bound", large_messages),
     // Else the others would prove nothing.
     Scenario { name: "a_sealed_thread_that_makes_a_system_call_dies", run: look_around, is_killed: true },
     lives("a_steady_stream_of_calls_makes_no_system_call", steady),
     lives("a_hundred_calls_a_second_make_no_system_call", seldom),
     lives("calls_to_a_full_hand_off_make_no_system_call", refused),
+    lives("acked_calls_without_a_sidecar_make_no_system_call", acked_seldom),
     lives("aggregated_calls_make_no_system_call", aggregated),
 ];
 
@@ -37,8 +49,16 @@ const OVERHEAD_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Nobody is there.
 fn dead_endpoint() -> Push {
+    Push { endpoints: vec![nobody()] }
+}
+
+fn nobody() -> String {
     let folder = tempfile::tempdir().unwrap();
-    Push { endpoints: vec![format!("ipc://{}/nobody.sock", folder.path().display())] }
+    format!("ipc://{}/nobody.sock", folder.path().display())
+}
+
+fn acked_client(endpoint: String) -> Client {
+    Client::builder().logger("app").sender(Acked { endpoints: vec![endpoint] }).build()
 }
 
 /// A receiver that takes everything, and a client that sends to it.
@@ -84,14 +104,71 @@ fn never_used() {
 }
 
 fn full_memory() {
-    let client = Client::builder().logger("app").sender(dead_endpoint()).build();
+    fill(&Client::builder().logger("app").sender(dead_endpoint()).build());
+}
+
+fn acked_full_memory() {
+    fill(&acked_client(nobody()));
+}
+
+fn unacknowledged_memory() {
+    fill(&acked_client(silent_sidecar()));
+}
+
+/// Where a ROUTER takes every batch and acknowledges none.
+fn silent_sidecar() -> String {
+    let context = zmq::Context::new();
+    let router = context.socket(zmq::ROUTER).unwrap();
+    router.bind("tcp://127.0.0.1:*").unwrap();
+    let endpoint = router.get_last_endpoint().unwrap().unwrap();
+    std::thread::spawn(move || {
+        while let Ok(peer) = router.recv_bytes(0) {
+            let answer = match Frame::decode(&router.recv_bytes(0).unwrap()).unwrap() {
+                Frame::Hello { .. } => Frame::Welcome { version: VERSIONS.1, accepted: 0, credit: u64::MAX },
+                Frame::Ping => Frame::Pong,
+                _ => continue,
+            };
+            router.send_multipart([peer, answer.encode()], 0).unwrap();
+        }
+    });
+    std::mem::forget(context);
+    endpoint
+}
+
+/// Far more than there is room for.
+fn fill(client: &Client) {
     let (before, _) = memory();
-    (0..10_000_000).for_each(|_| call(&client));
+    (0..10_000_000).for_each(|_| call(client));
     let (_, most) = memory();
     assert!(client.stats().refused.get(Reason::Full) > 9_000_000, "{:?}", client.stats());
     let grown = most.saturating_sub(before);
     let bound = Settings::default().queue_bytes as u64 + OVERHEAD_BYTES;
     assert!(grown <= bound, "grew by {grown} bytes, expected at most {bound}");
+    client.close(Duration::from_millis(10));
+}
+
+/// Waits for a sidecar that is away, with and without calls and with a flush that waits: a share of one core.
+fn acked_time() {
+    let client = acked_client(nobody());
+    (0..1_000).for_each(|_| call(&client));
+    let phases: [(&str, &dyn Fn(Duration)); 3] = [
+        ("alone", &std::thread::sleep),
+        ("with a flush", &|time| assert!(!client.flush(time))),
+        ("with calls", &|time| {
+            (0..time.as_millis() / 5).for_each(|_| {
+                call(&client);
+                std::thread::sleep(Duration::from_millis(5));
+            });
+        }),
+    ];
+    for (name, phase) in phases {
+        let (start, spent) = (Instant::now(), ProcessTime::now());
+        phase(Duration::from_secs(2));
+        let share = spent.elapsed().as_secs_f64() / start.elapsed().as_secs_f64();
+        println!("{name}: {:.2} % of a core", share * 100.0);
+        assert!(share < 0.05, "{name}: {share}");
+    }
+    assert_eq!(client.stats().sent, 0);
     client.close(Duration::from_millis(10));
 }
 
@@ -170,6 +247,19 @@ fn steady() {
 fn seldom() {
     let client = live_client(Settings::default());
     sealed(|| warm(&client), || paced(300, Duration::from_millis(10), || call(&client)));
+}
+
+/// While what was sent first waits for its ack.
+fn acked_seldom() {
+    let client = acked_client(nobody());
+    let warmed = || {
+        (0..1_000).for_each(|_| call(&client));
+        // Learning the clock, and the first batch, which the sender keeps.
+        std::thread::sleep(Duration::from_millis(500));
+        call(&client);
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    sealed(warmed, || paced(300, Duration::from_millis(5), || call(&client)));
 }
 
 fn refused() {

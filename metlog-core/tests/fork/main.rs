@@ -1,7 +1,7 @@
 //! Fork and exit: every process sends under its own name, and nobody's end loses the tail.
 //!
 //! Each scenario runs in a process of its own: this program again, with the scenario's name in the environment. The
-//! program that started it holds the PULL socket, so that no forked child inherits a socket of the receiver.
+//! program that started it holds the receiver's socket, so that no forked child inherits a socket of the receiver.
 //!
 //! `main` is C's, as in a Python or Node process. Rust's own sets up a report of stack overflows, for which std takes a
 //! lock wherever a thread starts or ends; a child forked at that moment hangs in std when it starts a thread or exits,
@@ -17,6 +17,7 @@
 )]
 
 mod children;
+mod receiver;
 mod scenarios;
 
 use std::{
@@ -28,6 +29,7 @@ use std::{
 };
 
 use metlog_core::wire::batch::{Batch, Header, ProducerId};
+use receiver::{Next, Receiver};
 use scenarios::{SCENARIOS, Scenario};
 
 /// Names the scenario in the environment of its process.
@@ -73,23 +75,20 @@ fn prove(scenario: &Scenario) {
 /// Takes what arrives until the application has ended and all that is expected is here.
 fn receive(scenario: &Scenario, folder: &Path, app: &mut Child) -> Received {
     let start = Instant::now();
-    let context = zmq::Context::new();
-    let socket = context.socket(zmq::PULL).unwrap();
-    socket.set_rcvtimeo(100).unwrap();
+    let mut receiver = if scenario.is_acked() { Receiver::router() } else { Receiver::pull() };
     let mut received = Received::default();
     let mut is_bound = false;
     let mut ended = None;
     loop {
-        if !is_bound && (!scenario.receiver_is_late || scenarios::receiver_is_wanted(folder)) {
-            socket.bind(&scenarios::endpoint(folder)).unwrap();
+        if !is_bound && (!scenario.receiver_is_late() || scenarios::receiver_is_wanted(folder)) {
+            receiver.bind(&scenarios::endpoint(folder));
             is_bound = true;
         }
         ended = ended.or_else(|| app.try_wait().unwrap());
-        match socket.recv_bytes(0) {
-            Ok(frame) => received.take(&frame),
-            Err(zmq::Error::EAGAIN) if ended.is_some() && received.is_complete(scenario) => break,
-            Err(zmq::Error::EAGAIN) => {}
-            Err(error) => panic!("{error}"),
+        match receiver.next() {
+            Next::Batch(frame) => received.take(&frame),
+            Next::Nothing if ended.is_some() && received.is_complete(scenario) => break,
+            Next::Nothing | Next::Other => {}
         }
         if start.elapsed() > DEADLINE {
             app.kill().unwrap();

@@ -14,7 +14,7 @@ use std::{
 use metlog_core::{
     Client, Options,
     config::Settings,
-    sender::{memory, zmq::Push},
+    sender::{acked::Acked, memory, zmq::Push},
     stats::Reason,
 };
 
@@ -36,18 +36,29 @@ pub(crate) struct Scenario {
     /// Messages by type, in alphabetical order.
     pub(crate) messages: &'static [(&'static str, u64)],
     pub(crate) producers: usize,
+    words: &'static [&'static str],
+}
+
+impl Scenario {
     /// The receiver binds only when the application asks for it.
-    pub(crate) receiver_is_late: bool,
+    pub(crate) fn receiver_is_late(&self) -> bool {
+        self.words.contains(&"late receiver")
+    }
+
+    /// The receiver acknowledges what it takes.
+    pub(crate) fn is_acked(&self) -> bool {
+        self.words.contains(&"acked batches")
+    }
 }
 
 macro_rules! scenarios {
-    ($($name:ident: $messages:expr, $producers:literal producers $(, $late:ident receiver)?;)+) => {
+    ($($name:ident: $messages:expr, $producers:literal producers $(, $word:ident $noun:ident)*;)+) => {
         pub(crate) const SCENARIOS: &[Scenario] = &[$(Scenario {
             name: stringify!($name),
             run: $name,
             messages: &$messages,
             producers: $producers,
-            receiver_is_late: [$(stringify!($late),)? ""].len() > 1,
+            words: &[$(concat!(stringify!($word), " ", stringify!($noun))),*],
         }),+];
     };
 }
@@ -56,6 +67,8 @@ scenarios! {
     a_child_sends_as_itself_and_the_parent_goes_on: [("child", 100), ("parent", 200)], 2 producers;
     a_fork_beside_sending_threads_harms_nobody: [("child", 30), ("parent", 4_000)], 31 producers;
     a_fork_with_a_full_queue_sends_nothing_twice: [("child", 10), ("parent", 64)], 2 producers, late receiver;
+    an_acked_child_sends_as_itself_and_the_parent_goes_on: [("child", 200), ("parent", 400)], 2 producers, acked batches;
+    a_fork_with_unacknowledged_batches_sends_nothing_twice: [("child", 30), ("parent", 100)], 4 producers, acked batches, late receiver;
     a_fork_while_others_start_clients_ends: [("child", 30)], 30 producers;
     twenty_children_at_once_all_arrive: [("child", 1_000), ("parent", 1)], 21 producers;
     a_child_of_a_child_sends_as_itself: [("child", 1), ("grandchild", 1), ("parent", 2)], 3 producers;
@@ -90,6 +103,10 @@ fn client() -> Client {
 fn client_with(settings: Settings) -> Client {
     let push = Push { endpoints: vec![endpoint(&folder())] };
     Client::builder().logger("fork").sender(push).settings(settings).build()
+}
+
+fn acked_client() -> Client {
+    Client::builder().logger("fork").sender(Acked { endpoints: vec![endpoint(&folder())] }).build()
 }
 
 fn send(client: &Client, kind: &str, count: usize) {
@@ -154,6 +171,35 @@ fn a_fork_with_a_full_queue_sends_nothing_twice() {
     child.wait(SOON);
     let report = client.close(SOON);
     assert_eq!((report.sent, report.waiting, report.dropped), (64, 0, 0));
+}
+
+fn an_acked_child_sends_as_itself_and_the_parent_goes_on() {
+    let client = acked_client();
+    send(&client, "parent", 100);
+    assert!(client.flush(SOON));
+    // With batches on their way and without.
+    send(&client, "parent", 100);
+    let child = fork(|| {
+        send(&client, "child", 100);
+        assert!(client.flush(SOON));
+        assert_eq!(client.stats().sent, 100);
+        send_and_close(&client, "child", 100);
+    });
+    send(&client, "parent", 100);
+    child.wait(SOON);
+    send_and_close(&client, "parent", 100);
+    assert_eq!(client.stats().sent, 400, "the child has not touched the books of its parent");
+}
+
+fn a_fork_with_unacknowledged_batches_sends_nothing_twice() {
+    let client = acked_client();
+    send(&client, "parent", 100);
+    assert!(!client.flush(Duration::from_millis(50)), "nobody is there");
+    let children: Vec<_> = (0..3).map(|_| fork(|| send_and_close(&client, "child", 10))).collect();
+    std::fs::write(folder().join("wanted"), "").unwrap();
+    children.iter().for_each(|child| child.wait(SOON));
+    let report = client.close(SOON);
+    assert_eq!((report.sent, report.waiting, report.dropped), (100, 0, 0));
 }
 
 fn a_fork_while_others_start_clients_ends() {
