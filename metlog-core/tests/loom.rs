@@ -15,7 +15,7 @@ mod sync {
 
     pub(super) use loom::sync::{
         Arc,
-        atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicU8, AtomicUsize, Ordering},
     };
 
     pub(super) struct Memory(Vec<loom::cell::UnsafeCell<u8>>);
@@ -45,9 +45,9 @@ mod sync {
     }
 }
 
-use gate::{Gate, Refusal, state};
+use gate::{Entrance, Gate, Refusal, state};
 use loom::thread;
-use sync::{Arc, AtomicBool, Ordering};
+use sync::Arc;
 
 /// Chunks that hold two records of the models.
 const CHUNK: usize = 4;
@@ -91,14 +91,16 @@ fn either_end_may_go_first() {
     });
 }
 
-/// A writer with its flag, a worker, and the gate between them.
+/// A writer at its entrance, a worker, and the gate between them.
 struct Meeting {
     gate: Gate,
-    writing: AtomicBool,
+    entrance: Entrance,
 }
 
 fn meeting(limit_bytes: usize) -> Arc<Meeting> {
-    Arc::new(Meeting { gate: Gate::new(limit_bytes), writing: AtomicBool::new(false) })
+    let gate = Gate::new(limit_bytes);
+    gate.share(1);
+    Arc::new(Meeting { gate, entrance: Entrance::new() })
 }
 
 #[test]
@@ -108,11 +110,10 @@ fn a_worker_that_goes_to_rest_sees_the_record_or_is_woken() {
         let meeting = meeting(100);
         let theirs = Arc::clone(&meeting);
         let thread = thread::spawn(move || {
-            theirs.gate.enter(&theirs.writing, 2, || writer.append(&[1, 2], CHUNK)).unwrap()
+            theirs.gate.enter(&theirs.entrance, 2, || writer.append(&[1, 2], CHUNK)).unwrap()
         });
         meeting.gate.set_worker(state::IDLE);
-        meeting.gate.order();
-        let rests = !meeting.writing.load(Ordering::Acquire) && reader.is_empty();
+        let rests = !meeting.gate.visit(&meeting.entrance) && reader.is_empty();
         let woken = thread.join().unwrap();
         assert!(!rests || woken, "the worker rests and nobody wakes it");
         let mut found = Vec::new();
@@ -128,13 +129,14 @@ fn a_worker_that_ends_has_taken_every_record_that_was_not_refused() {
         let meeting = meeting(100);
         let theirs = Arc::clone(&meeting);
         let thread = thread::spawn(move || {
-            theirs.gate.enter(&theirs.writing, 2, || writer.append(&[1, 2], CHUNK)).is_ok()
+            theirs.gate.enter(&theirs.entrance, 2, || writer.append(&[1, 2], CHUNK)).is_ok()
         });
         meeting.gate.close();
         assert!(meeting.gate.is_closed());
-        meeting.gate.order();
-        while meeting.writing.load(Ordering::Acquire) {
+        let mut writing = meeting.gate.visit(&meeting.entrance);
+        while writing {
             thread::yield_now();
+            writing = meeting.entrance.is_writing();
         }
         let mut found = Vec::new();
         read(&mut reader, 0, &mut found);
@@ -151,14 +153,33 @@ fn two_writers_do_not_pass_the_bound_together() {
             .map(|_| {
                 let meeting = Arc::clone(&meeting);
                 thread::spawn(move || {
-                    let writing = AtomicBool::new(false);
-                    meeting.gate.enter(&writing, 6, || ())
+                    let entrance = Entrance::new();
+                    let entered = meeting.gate.enter(&entrance, 6, || ());
+                    meeting.gate.visit(&entrance);
+                    entered
                 })
             })
             .collect();
         let entered: Vec<_> = writers.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert!(entered.contains(&Err(Refusal::Full)));
         let taken = entered.iter().filter(|entered| entered.is_ok()).count();
-        assert_eq!(meeting.gate.waiting_bytes(), taken * 6);
+        assert_eq!(meeting.gate.taken_bytes(), isize::try_from(taken * 6).unwrap());
+    });
+}
+
+#[test]
+fn room_that_the_worker_takes_back_while_it_is_used_is_counted_once() {
+    loom::model(|| {
+        let meeting = meeting(1_000);
+        let theirs = Arc::clone(&meeting);
+        let thread = thread::spawn(move || {
+            for _ in 0..2 {
+                theirs.gate.enter(&theirs.entrance, 10, || ()).unwrap();
+            }
+        });
+        meeting.gate.visit(&meeting.entrance);
+        thread.join().unwrap();
+        meeting.gate.visit(&meeting.entrance);
+        assert_eq!(meeting.gate.taken_bytes(), 20);
     });
 }

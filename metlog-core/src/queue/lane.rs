@@ -8,7 +8,11 @@ use std::{
     },
 };
 
-use super::{chain, gate::Refusal, lock};
+use super::{
+    chain,
+    gate::{Entrance, Gate, Refusal},
+    lock,
+};
 use crate::stats::{ByReason, Reason};
 
 /// What the first chunk of a lane holds: most threads say little.
@@ -22,8 +26,7 @@ const KEPT_SCRATCH_BYTES: usize = 16 * 1024;
 
 /// What both sides of a lane share.
 pub(super) struct Lane {
-    /// Raised while the thread is between its look at the gate and the end of its append.
-    pub(super) writing: AtomicBool,
+    pub(super) entrance: Entrance,
     /// The thread writes no more.
     ended: AtomicBool,
     /// Messages taken. Only the thread itself counts, so a load and a store are enough.
@@ -69,7 +72,7 @@ impl Lane {
     pub(super) fn open() -> (Arc<Self>, Writer) {
         let (writer, reader) = chain::chain(FIRST_CHUNK_BYTES);
         let lane = Arc::new(Self {
-            writing: AtomicBool::new(false),
+            entrance: Entrance::new(),
             ended: AtomicBool::new(false),
             accepted: AtomicU64::new(0),
             refused: Default::default(),
@@ -92,8 +95,9 @@ impl Lane {
         books
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        !self.writing.load(Ordering::Acquire) && lock(&self.reader).is_empty()
+    /// True when the thread has left nothing, nor is about to; for the worker alone.
+    pub(super) fn is_empty(&self, gate: &Gate) -> bool {
+        !gate.visit(&self.entrance) && lock(&self.reader).is_empty()
     }
 }
 
@@ -137,10 +141,10 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// Lets go of the empty lanes of threads that have ended, and keeps their books.
-    pub(super) fn retire(&mut self) {
+    pub(super) fn retire(&mut self, gate: &Gate) {
         let ended = &mut self.ended;
         self.open.retain(|lane| {
-            let gone = lane.ended.load(Ordering::Acquire) && lane.is_empty();
+            let gone = lane.ended.load(Ordering::Acquire) && lane.is_empty(gate);
             if gone {
                 ended.merge(&lane.books());
             }

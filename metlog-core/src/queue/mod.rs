@@ -43,6 +43,7 @@ const MIN_CHUNK_BYTES: usize = 1024;
 
 /// The hand-off of one channel in one process.
 pub struct Queue {
+    limit_bytes: usize,
     gate: Gate,
     /// What a thread begins its next chunk with.
     chunk_bytes: AtomicUsize,
@@ -68,6 +69,7 @@ impl Queue {
     #[must_use]
     pub fn new(limit_bytes: usize, filtered: Arc<AtomicU64>) -> Self {
         Self {
+            limit_bytes,
             gate: Gate::new(limit_bytes),
             chunk_bytes: AtomicUsize::new(MIN_CHUNK_BYTES),
             filtered,
@@ -86,7 +88,7 @@ impl Queue {
             writer.with_scratch(|record| {
                 encode(record).map_err(|_| Reason::TooBig)?;
                 let append = || self.append(writer, record);
-                self.gate.enter(&writer.lane.writing, record.len(), append).map_err(Reason::from)
+                self.gate.enter(&writer.lane.entrance, record.len(), append).map_err(Reason::from)
             })
         });
         match pushed {
@@ -147,7 +149,8 @@ impl Queue {
     }
 
     fn share_chunks(&self, lanes: usize) {
-        let share = self.gate.limit_bytes() / CHUNK_SHARE / lanes.max(1);
+        self.gate.share(lanes);
+        let share = self.limit_bytes / CHUNK_SHARE / lanes.max(1);
         self.chunk_bytes.store(share.clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES), Ordering::Relaxed);
     }
 
@@ -155,22 +158,23 @@ impl Queue {
     /// nothing comes after what this takes.
     pub(crate) fn drain(&self, mut take: impl FnMut(&[u8])) {
         let closed = self.is_closed();
-        self.gate.order();
         let lanes: Vec<Arc<Lane>> = {
             let mut lanes = lock(&self.lanes);
-            lanes.retire();
+            lanes.retire(&self.gate);
             self.share_chunks(lanes.open.len());
             lanes.open.clone()
         };
         // Whoever bursts gets it all: nobody but this thread gives back, so what is kept only shrinks meanwhile.
         let mut kept: usize = lanes.iter().map(|lane| lock(&lane.reader).free_bytes()).sum();
         for lane in lanes {
-            while closed && lane.writing.load(Ordering::Acquire) {
+            let mut writing = self.gate.visit(&lane.entrance);
+            while closed && writing {
                 std::thread::yield_now();
+                writing = lane.entrance.is_writing();
             }
             let mut reader = lock(&lane.reader);
             let of_others = kept.saturating_sub(reader.free_bytes());
-            reader.read((self.gate.limit_bytes() / KEPT_SHARE).saturating_sub(of_others), &mut take);
+            reader.read((self.limit_bytes / KEPT_SHARE).saturating_sub(of_others), &mut take);
             kept = of_others + reader.free_bytes();
         }
     }
@@ -215,7 +219,6 @@ impl Queue {
     /// Sleeps until the next message, or at most `time`.
     pub(crate) fn idle(&self, time: Option<Duration>) {
         self.gate.set_worker(state::IDLE);
-        self.gate.order();
         if self.is_empty() && !self.is_closed() {
             time.map_or_else(std::thread::park, std::thread::park_timeout);
         }
@@ -224,7 +227,7 @@ impl Queue {
 
     /// True when no thread has left anything, nor is about to.
     fn is_empty(&self) -> bool {
-        lock(&self.lanes).open.iter().all(|lane| lane.is_empty())
+        lock(&self.lanes).open.iter().all(|lane| lane.is_empty(&self.gate))
     }
 }
 
@@ -307,7 +310,7 @@ mod tests {
         assert_eq!(queue.push(&mine, write(&large)), Err(Reason::Full));
         queue.push(&mine, write(b"second")).unwrap();
         assert_eq!(drained(&queue), [b"firstsecond"]);
-        assert_eq!(queue.gate.waiting_bytes(), "firstsecond".len());
+        assert_eq!(queue.gate.taken_bytes(), 11);
     }
 
     /// Each thread's check used to come before its message was built: the bound was passed by one message per thread.
@@ -350,7 +353,7 @@ mod tests {
         let room = Room::of_frame(&queue, 130, 100);
         assert_eq!(queue.push(&mine, write(b"x")), Err(Reason::Full));
         drop(room);
-        assert_eq!(queue.gate.waiting_bytes(), 0);
+        assert_eq!(queue.gate.taken_bytes(), 0);
         assert_eq!(queue.push(&mine, write(b"x")), Ok(()));
     }
 
