@@ -182,6 +182,30 @@ fn a_flush_ends_while_others_go_on_sending() {
     serving.join().unwrap();
 }
 
+/// From the flush on they used to leave with every round of the worker, also after it had timed out.
+#[test]
+fn sums_leave_once_with_a_flush_however_long_it_waits() {
+    let mut sidecar = Sidecar::bind("tcp://127.0.0.1:*");
+    let settings = Settings { aggregate_interval: SOON, ..Settings::default() };
+    let client = client(sidecar.endpoint(), settings);
+    let counter = client.counter("clicks");
+    counter.incr();
+    let flushing = {
+        let client = client.clone();
+        std::thread::spawn(move || client.flush(Duration::from_millis(200)))
+    };
+    sidecar.take(1);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(400) {
+        counter.incr();
+        sidecar.step();
+    }
+    assert!(!flushing.join().unwrap(), "nothing is acknowledged");
+    assert_eq!(sidecar.messages, 1, "the sum that left with the flush");
+    client.close(Duration::from_millis(100));
+    sidecar.take(2);
+}
+
 /// Small batches used to pile up in the sender, each with a header, at the pace of the calls.
 #[test]
 fn without_a_sidecar_messages_stay_in_the_hand_off_and_leave_in_few_batches() {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Delivery, Outgoing, Sender, Target};
+use super::{Delivery, Outgoing, Pending, Sender, Target};
 use crate::{
     error::{Error, ErrorKind},
     link::{Frame, MAX_FRAME_BYTES, SenderId, VERSIONS, Window, agree},
@@ -48,7 +48,7 @@ impl Target for Acked {
             welcomed: false,
             window: Window::default(),
             kept: VecDeque::new(),
-            pending: 0,
+            pending: Pending::default(),
             next: 1,
             previous: 0,
             unsent: 0,
@@ -74,8 +74,8 @@ struct AckedSender {
     window: Window,
     /// In order; the last `unsent` of them have not been handed to the present socket.
     kept: VecDeque<Kept>,
-    /// The messages of all of them.
-    pending: u64,
+    /// All of them together.
+    pending: Pending,
     next: u64,
     /// The number of the batch before the next one on this connection.
     previous: u64,
@@ -93,7 +93,8 @@ impl Sender for AckedSender {
             return Ok(Delivery::Busy);
         }
         self.kept.push_back(Kept { sequence: self.next, batch: batch.clone() });
-        self.pending += batch.messages();
+        self.pending.messages += batch.messages();
+        self.pending.bytes += batch.len();
         self.next += 1;
         self.unsent += 1;
         self.send_kept();
@@ -122,7 +123,7 @@ impl Sender for AckedSender {
         !self.kept.is_empty()
     }
 
-    fn pending(&self) -> u64 {
+    fn pending(&self) -> Pending {
         self.pending
     }
 
@@ -131,7 +132,7 @@ impl Sender for AckedSender {
         while self.tend() && Instant::now() < deadline {
             self.wait(deadline.saturating_duration_since(Instant::now()).min(PAUSE));
         }
-        self.pending
+        self.pending.messages
     }
 }
 
@@ -214,7 +215,8 @@ impl AckedSender {
     /// The receiver has everything up to `sequence` on disk.
     fn forget(&mut self, sequence: u64) {
         while let Some(kept) = self.kept.pop_front_if(|kept| kept.sequence <= sequence) {
-            self.pending -= kept.batch.messages();
+            self.pending.messages -= kept.batch.messages();
+            self.pending.bytes -= kept.batch.len();
         }
         self.unsent = self.unsent.min(self.kept.len());
     }

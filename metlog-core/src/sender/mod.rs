@@ -77,6 +77,15 @@ impl Delivery {
     pub const ALL: Self = Self::Taken { dropped: 0, reason: Reason::Send };
 }
 
+/// What a sender has taken and still answers for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pending {
+    /// Messages in these batches.
+    pub messages: u64,
+    /// The length of their frames.
+    pub bytes: usize,
+}
+
 /// Sends batches; lives on the worker's thread.
 pub trait Sender {
     /// Offers one batch, without waiting.
@@ -97,9 +106,9 @@ pub trait Sender {
         false
     }
 
-    /// How many messages it has taken that are not safe yet. They become so in the order in which they were taken.
-    fn pending(&self) -> u64 {
-        0
+    /// What it has taken that is not safe yet. Messages become so in the order in which they were taken.
+    fn pending(&self) -> Pending {
+        Pending::default()
     }
 
     /// Hands on what was taken, waiting at most `timeout`; gives back how many messages it had taken and gives up.

@@ -35,6 +35,10 @@ const TOTALS_DELAY: Duration = Duration::from_secs(1);
 /// No close takes longer, whatever is asked for.
 pub(crate) const LONGEST_CLOSE: Duration = Duration::from_secs(3_600);
 
+/// With more than this share of `queue_bytes` unacknowledged the worker waits for the ack, not for its next round: a call
+/// that finds much waiting would wake it, and so would each call after it, for a batch of one message.
+const PENDING_SHARE: usize = 8;
+
 /// After so long without a message the worker stops looking every `batch_age` and waits to be woken. Until then a call
 /// makes no system call, however few there are.
 const REST_AFTER: Duration = Duration::from_secs(1);
@@ -121,14 +125,15 @@ impl Worker {
             self.own.write_due(&self.queue, &self.shared, closing);
             let moved = self.round();
             let settled = !self.sender.tend();
-            self.shared.end_round(flush_wanted, self.sender.pending());
+            self.shared.end_round(flush_wanted, self.pending());
             if closing {
                 break;
             }
             if moved >= self.settings.batch_bytes {
                 continue;
             }
-            if !settled && self.shared.is_awaited() {
+            let crowded = self.sender.pending().bytes > self.settings.queue_bytes / PENDING_SHARE;
+            if !settled && (self.shared.is_awaited() || crowded) {
                 self.sender.wait(self.settings.batch_age.min(BUSY_WAIT));
             } else if moved > 0 || self.last_frame.elapsed() < REST_AFTER {
                 self.queue.nap(self.settings.batch_age);
@@ -222,19 +227,24 @@ impl Worker {
             match self.sender.send(batch) {
                 Ok(Delivery::Taken { dropped, reason }) => {
                     let dropped = dropped.min(count);
-                    return self.shared.take(count - dropped, self.sender.pending(), (reason, dropped));
+                    return self.shared.take(count - dropped, self.pending(), (reason, dropped));
                 }
                 Ok(Delivery::Busy) if self.time_left().is_zero() => {
                     complain("gave_up", "closed with messages that no receiver took");
-                    return self.shared.take(0, self.sender.pending(), (Reason::Send, count));
+                    return self.shared.take(0, self.pending(), (Reason::Send, count));
                 }
                 Ok(Delivery::Busy) => self.sender.wait(self.time_left().min(BUSY_WAIT)),
                 Err(error) => {
                     complain("send", &format!("{count} messages dropped: {error}"));
-                    return self.shared.take(0, self.sender.pending(), (Reason::Send, count));
+                    return self.shared.take(0, self.pending(), (Reason::Send, count));
                 }
             }
         }
+    }
+
+    /// Messages the sender has taken that are not safe yet.
+    fn pending(&self) -> u64 {
+        self.sender.pending().messages
     }
 
     /// Until the deadline of a close; without one, as long as it takes.

@@ -71,7 +71,7 @@ impl Own {
 
     /// Puts what is due into the hand-off. What finds it full stays for the next time; the last sums always go.
     pub(super) fn write_due(&mut self, queue: &Queue, shared: &Shared, closing: bool) {
-        if closing || shared.is_awaited() || self.sums.is_due() {
+        if closing || shared.is_flush_new() || self.sums.is_due() {
             self.sums.last = Instant::now();
             self.aggregates.flush(&mut |sum| {
                 let encode = |out: &mut Vec<u8>| {

@@ -28,6 +28,8 @@ pub(super) struct State {
     /// Flushes asked for and done, as running numbers.
     pub(super) flush_wanted: u64,
     flush_done: u64,
+    /// Threads that wait for one.
+    waiters: usize,
     /// Flushes under way, and what has to have left before each is done. One for each batch that is pending, at most.
     flushes: VecDeque<(u64, u64)>,
     /// Set by close: what is not sent by then is given up.
@@ -36,6 +38,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// The last flush that the worker has heard of.
+    fn flush_begun(&self) -> u64 {
+        self.flushes.back().map_or(self.flush_done, |(last, _)| *last)
+    }
+
     fn sent(&self) -> u64 {
         self.taken.saturating_sub(self.pending)
     }
@@ -90,10 +97,13 @@ impl Shared {
     pub(crate) fn flush(&self, queue: &Queue, timeout: Duration) -> bool {
         let mut state = self.lock();
         state.flush_wanted += 1;
+        state.waiters += 1;
         let wanted = state.flush_wanted;
         drop(state);
         queue.wake();
-        self.wait(timeout, |state| state.flush_done >= wanted || state.finished)
+        let done = self.wait(timeout, |state| state.flush_done >= wanted || state.finished);
+        self.lock().waiters -= 1;
+        done
     }
 
     /// Tells the worker to end by `timeout`.
@@ -112,10 +122,15 @@ impl Shared {
         self.wait(timeout.min(LONGEST_CLOSE) + BUSY_WAIT * 2, |state| state.finished);
     }
 
-    /// True when somebody waits for a flush. The lock is taken once: a second time by one thread never returns.
+    /// True when somebody waits for a flush.
     pub(super) fn is_awaited(&self) -> bool {
+        self.lock().waiters > 0
+    }
+
+    /// True when a flush was asked for that the worker has not begun.
+    pub(super) fn is_flush_new(&self) -> bool {
         let state = self.lock();
-        state.flush_wanted > state.flush_done
+        state.flush_wanted > state.flush_begun()
     }
 
     /// True when the worker has ended: nothing is left to send.
@@ -150,7 +165,7 @@ impl Shared {
     /// not safe.
     pub(super) fn end_round(&self, wanted: u64, pending: u64) {
         let mut state = self.lock();
-        if state.flushes.back().map_or(state.flush_done, |(last, _)| *last) < wanted {
+        if state.flush_begun() < wanted {
             state.begin_flush(wanted);
         }
         self.settle(state, pending);

@@ -28,7 +28,7 @@ const fn lives(name: &'static str, run: fn()) -> Scenario {
     Scenario { name, run, is_killed: false }
 }
 
-pub(crate) const ALL: [Scenario; 12] = [
+pub(crate) const ALL: [Scenario; 13] = [
     lives("a_client_that_is_never_used_has_no_thread_and_no_socket", never_used),
     lives("calls_to_a_full_hand_off_keep_memory_within_the_bound", full_memory),
     lives("acked_delivery_without_a_sidecar_keeps_memory_within_the_bound", acked_full_memory),
@@ -41,6 +41,7 @@ pub(crate) const ALL: [Scenario; 12] = [
     lives("a_hundred_calls_a_second_make_no_system_call", seldom),
     lives("calls_to_a_full_hand_off_make_no_system_call", refused),
     lives("acked_calls_without_a_sidecar_make_no_system_call", acked_seldom),
+    lives("calls_while_much_is_unacknowledged_make_no_system_call", unacknowledged),
     lives("aggregated_calls_make_no_system_call", aggregated),
 ];
 
@@ -260,6 +261,24 @@ fn acked_seldom() {
         std::thread::sleep(Duration::from_millis(100));
     };
     sealed(warmed, || paced(300, Duration::from_millis(5), || call(&client)));
+}
+
+/// So much is unacknowledged that a resting worker would be woken.
+fn unacknowledged() {
+    let client = acked_client(silent_sidecar());
+    sealed(|| warm_unacknowledged(&client), || paced(300, Duration::from_millis(5), || call(&client)));
+}
+
+fn warm_unacknowledged(client: &Client) {
+    (0..25_000).for_each(|n| {
+        call(client);
+        if n % 1_000 == 0 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    // Learning the clock, and room for what comes.
+    std::thread::sleep(Duration::from_millis(500));
+    call(client);
 }
 
 fn refused() {
