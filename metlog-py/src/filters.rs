@@ -1,6 +1,7 @@
 //! The core's filters, by name. Python may also call one with a message, as it calls its own.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -10,7 +11,7 @@ use metlog_core::{
     filter::{self, SeverityMax, TypeBlacklist, TypeSeverityMax, TypeWhitelist},
     wire::record::Head,
 };
-use pyo3::prelude::*;
+use pyo3::{prelude::*, types::PyDict};
 
 use crate::{ConfigError, text};
 
@@ -75,11 +76,12 @@ impl Filter {
 
     /// True when the message `msg`, a dict, may leave. A severity that is none counts as the least severe.
     fn __call__(&self, msg: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let msg = msg.cast::<PyDict>()?;
         let kind = msg.get_item("type")?;
-        let level = msg.get_item("severity")?.extract::<i64>().ok();
+        let kind = kind.as_ref().map_or(Cow::Borrowed(""), text::of_name);
+        let level = msg.get_item("severity")?.and_then(|level| level.extract::<i64>().ok());
         let severity = level.and_then(|level| Severity::try_from(level).ok()).unwrap_or(Severity::DEBUG);
-        let head =
-            Head { kind: &text::of_name(&kind), severity, logger: "", timestamp: Timestamp::default() };
+        let head = Head { kind: &kind, severity, logger: "", timestamp: Timestamp::default() };
         Ok(filter::Filter::keep(&self.0, &head))
     }
 }

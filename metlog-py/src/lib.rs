@@ -7,7 +7,7 @@
 //! - `exception`, `locals`: exceptions, and the variables of their frames
 //! - `cef`: lines of CEF
 //! - `text`: the text of a name, a key or a well-known type, without running code of the application
-//! - `targets`, `filters`: where messages go, and which
+//! - `targets`, `filters`: where messages go, and which; `handshake`: only where somebody hears them
 //! - `reports`: what `stats` and `close` give back
 
 use pyo3::prelude::*;
@@ -18,6 +18,7 @@ mod client;
 mod columns;
 mod exception;
 mod filters;
+mod handshake;
 mod locals;
 mod reports;
 mod targets;

@@ -8,6 +8,8 @@ use metlog_core::{
 };
 use pyo3::prelude::*;
 
+use crate::{client::seconds, handshake::Handshake};
+
 /// A place the core sends to by itself. Making one opens nothing.
 #[pyclass(frozen, module = "metlog._metlog")]
 pub(crate) struct Target(Shared);
@@ -50,6 +52,13 @@ impl Target {
     #[staticmethod]
     fn publish(endpoints: Vec<String>) -> Self {
         Self::new(zmq::Publish { endpoints, bind: false })
+    }
+
+    /// As `publish`, to receivers that answer at `asked` within `timeout` seconds, asked every `livecheck` seconds.
+    #[staticmethod]
+    fn handshake(asked: Vec<String>, endpoints: Vec<String>, timeout: f64, livecheck: f64) -> Self {
+        let publish = zmq::Publish { endpoints, bind: false };
+        Self::new(Handshake { asked, publish, timeout: seconds(timeout), livecheck: seconds(livecheck) })
     }
 
     /// Single messages as JSON datagrams, each to every destination.

@@ -188,7 +188,7 @@ def test_the_holder_gives_back_one_client_a_name():
     assert not client.is_active
     config = {"sender": CAPTURE}
     assert get_client("a", config) is client
-    assert (client.is_active, client.logger, config) == (True, "a", {"sender": CAPTURE})
+    assert (client.is_active, client.logger, config) == (True, "a", {"sender": CAPTURE, "logger": "a"})
     assert CLIENT_HOLDER.default_client is client
     with pytest.raises(ValueError, match="logger is 'b'"):
         get_client("a", {"sender": CAPTURE, "logger": "b"})

@@ -1,5 +1,7 @@
 """What metlog says on the current standard error: seldom, and never with an exception."""
 
+from __future__ import annotations
+
 import sys
 import time
 
@@ -15,17 +17,18 @@ def complain(reason: str, line: str) -> None:
     if now - _last_said.get(reason, -QUIET_SECONDS) < QUIET_SECONDS:
         return
     _last_said[reason] = now
-    _say(line)
+    say(line)
 
 
 def complain_once(line: str) -> None:
     """Say `line` once in this process."""
     if line not in _said_for_good:
         _said_for_good.add(line)
-        _say(line)
+        say(line)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Say `line`, if there is a standard error to say it on."""
     try:
         sys.stderr.write(f"{line}\n")
     except (AttributeError, OSError, ValueError):

@@ -1,9 +1,10 @@
 """The ends of a process at which messages still leave: Python's own, and a multiprocessing child's."""
 
+from __future__ import annotations
+
 import atexit
 import os
 import sys
-from typing import Any
 
 from metlog import _metlog
 
@@ -26,7 +27,7 @@ def _prepare_child() -> None:
         util._metlog_is_hooked = True  # type: ignore[attr-defined]
 
 
-def _close_at_end_of_child(_: Any) -> None:
+def _close_at_end_of_child(_: object) -> None:
     util = sys.modules["multiprocessing.util"]
     # Last of all, so that the other finalizers may still send.
     util.Finalize(None, _metlog.close_all, exitpriority=-100)

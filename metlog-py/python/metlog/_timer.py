@@ -1,34 +1,34 @@
 """Timers: context managers and decorators that send how long something took."""
 
-import functools
-import random
-import threading
-import time
-from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from __future__ import annotations
 
+import time
+
+# `threading.local`, without the rest of `threading`.
+from _thread import _local
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any, ParamSpec, TypeVar
+
     from metlog.client import MetlogClient
 
-P = ParamSpec("P")
-R = TypeVar("R")
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 
 def sampled(rate: float) -> bool:
     """Throw the dice for one call; what is no number is every call."""
     try:
-        return rate >= 1 or random.random() < rate  # noqa: S311 - sampling needs no secret
+        if rate >= 1:
+            return True
     except TypeError:
         return True
+    import random
 
-
-class _Measured(threading.local):
-    """What one thread has under way with one timer."""
-
-    def __init__(self) -> None:
-        self.starts: list[float] = []
-        self.result: int | None = None
+    return random.random() < rate  # noqa: S311 - sampling needs no secret
 
 
 class _Timer:
@@ -37,25 +37,35 @@ class _Timer:
     `start` and `result` are those of the current thread; entered again, it keeps each start.
     """
 
-    def __init__(self, client: "MetlogClient", name: str, msg_data: dict[str, Any]) -> None:
+    def __init__(self, client: MetlogClient, name: str, msg_data: dict[str, Any]) -> None:
         self.client = client
         self.name = name
         self.msg_data = msg_data
-        self._local = _Measured()
+        self._local: Any = _local()
 
     @property
     def start(self) -> float | None:
-        """When the innermost measurement of this thread began, by `time.perf_counter`."""
-        starts = self._local.starts
-        return starts[-1] if starts else None
+        """When the innermost measurement of this thread began, in seconds since 1970."""
+        starts = self._of_thread().starts
+        return time.time() - (time.perf_counter() - starts[-1]) if starts else None
 
     @property
     def result(self) -> int | None:
         """The last measurement of this thread in milliseconds."""
-        return self._local.result
+        result: int | None = self._of_thread().result
+        return result
 
-    def __enter__(self) -> "_Timer":
-        self._local.starts.append(time.perf_counter())
+    def _of_thread(self) -> Any:
+        """Give back what this thread has under way; tests of the original set `_local`, and delete it."""
+        local = self.__dict__.get("_local")
+        if local is None:
+            local = self._local = _local()
+        if not hasattr(local, "starts"):
+            local.starts, local.result = [], None
+        return local
+
+    def __enter__(self) -> _Timer:
+        self._of_thread().starts.append(time.perf_counter())
         return self
 
     def __exit__(
@@ -65,7 +75,7 @@ class _Timer:
         trace: TracebackType | None,
     ) -> None:
         ended = time.perf_counter()
-        local = self._local
+        local = self._of_thread()
         if not local.starts:
             # Entered in another thread: there is nothing to measure here.
             return
@@ -79,6 +89,7 @@ class _Timer:
             msg = f"cannot time {function!r}: it is not callable"
             raise ValueError(msg)
         rate = self.msg_data.get("rate", 1.0)
+        import functools
 
         @functools.wraps(function)
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -96,7 +107,7 @@ class _NoOpTimer:
     start = None
     result = None
 
-    def __enter__(self) -> "_NoOpTimer":
+    def __enter__(self) -> _NoOpTimer:
         return self
 
     def __exit__(

@@ -1,21 +1,27 @@
 """The client: what an application calls."""
 
-import functools
+from __future__ import annotations
+
 import os
-import socket
-from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+import time
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
 
 from metlog import _metlog
 from metlog._complain import complain, complain_once
 from metlog._timer import _NoOpTimer, _SampledOutTimer, _Timer, sampled
-from metlog.senders.base import Message, NoSendSender, Sender, native_target
+from metlog.senders.base import NoSendSender, native_target
 
-__all__ = ["SEVERITY", "MetlogClient"]
+# As in `metlog.exceptions`: importing metlog imports nothing that is slow, so annotations stay texts.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
-MessageFilter = Callable[[Message], object]
+    from metlog.senders._types import Message, Sender
+
+    MessageFilter = Callable[[Message], object]
+
+__all__ = ["SEVERITY", "MetlogClient", "_NoOpTimer", "_Timer"]
 
 
 class SEVERITY:
@@ -57,6 +63,10 @@ class MetlogClient(_metlog.Client):
         super().__init__()
         self._dynamic_methods: dict[str, MethodType] = {}
         self._noop_timer = _NoOpTimer()
+        # The originals kept every timer here; each call makes its own now.
+        self._timer_obs: dict[str, _Timer] = {}
+        self._pid: int | None = None
+        self._hostname: str | None = None
         self._config = ""
         self.setup(sender, logger, severity, disabled_timers, filters)
 
@@ -101,29 +111,57 @@ class MetlogClient(_metlog.Client):
 
     @property
     def pid(self) -> int:
-        """This process, also after a fork."""
-        return os.getpid()
+        """This process, also after a fork, unless it was set to another."""
+        return os.getpid() if self._pid is None else self._pid
+
+    @pid.setter
+    def pid(self, pid: int) -> None:
+        self._pid = pid
+        self._route()
 
     @property
     def hostname(self) -> str:
-        """This host."""
+        """This host, unless it was set to another."""
+        if self._hostname is not None:
+            return self._hostname
+        import socket
+
         return socket.gethostname()
+
+    @hostname.setter
+    def hostname(self, hostname: str) -> None:
+        self._hostname = hostname
+        self._route()
 
     @property
     def is_active(self) -> bool:
         """True when a sender is configured."""
         return not isinstance(self._sender, NoSendSender)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "send_message":
+            self._route()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name == "send_message":
+            self._route()
+
     def _filters_changed(self) -> None:
         self._route()
 
     def _route(self) -> None:
-        """Let the core do all it can."""
+        """Let the core do everything, unless something of Python's is to see or change messages."""
         native = [given for given in self._filters if isinstance(given, _metlog.Filter)]
         target = native_target(self._sender)
-        overridden = type(self).send_message is not MetlogClient.send_message
-        observed = getattr(self._sender, "observe", None) is not None
-        if target is None or overridden or observed or len(native) < len(self._filters):
+        by_python = (
+            "send_message" in self.__dict__ or type(self).send_message is not MetlogClient.send_message,
+            getattr(self._sender, "observe", None) is not None,
+            len(native) < len(self._filters),
+            (self._pid, self._hostname) != (None, None),
+        )
+        if target is None or any(by_python):
             self.connect_by_dict(target)
         else:
             self.connect(target, native)
@@ -146,7 +184,7 @@ class MetlogClient(_metlog.Client):
 
     def exception(self, msg: Any, *args: Any, exc_info: Any = True, **kw: Any) -> None:
         """Log a text of severity 1 with the traceback of the active exception, if there is one."""
-        if len(args) == 1 and (isinstance(args[0], bool) or _is_exc_info(args[0])):
+        if len(args) == 1 and _is_exc_info(msg, args[0]):
             # The originals had `exc_info` here.
             exc_info, args = args[0], ()
         self.alert(msg, *args, exc_info=exc_info, **kw)
@@ -209,11 +247,12 @@ class MetlogClient(_metlog.Client):
         fields: Any,
     ) -> None:
         """Make the message that the core would make; the core calls this."""
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         self.send_message(
             {
                 "type": kind,
-                "timestamp": now.isoformat(timespec="microseconds") + "Z",
+                "timestamp": f"{second}.{nanoseconds // 1000:06d}Z",
                 "logger": self.logger if logger is None else logger,
                 "severity": self.severity if severity is None else severity,
                 "payload": payload,
@@ -225,7 +264,7 @@ class MetlogClient(_metlog.Client):
         )
 
 
-class _Filters(list[MessageFilter]):
+class _Filters(list["MessageFilter"]):
     """A client's filters: changing the list in place changes the client too."""
 
     def __init__(self, filters: Iterable[MessageFilter], changed: Callable[[], None]) -> None:
@@ -236,12 +275,12 @@ class _Filters(list[MessageFilter]):
 def _noticed(name: str) -> Callable[..., Any]:
     change = getattr(list, name)
 
-    @functools.wraps(change)
     def method(self: _Filters, *args: Any, **kwargs: Any) -> Any:
         result = change(self, *args, **kwargs)
         self._changed()
         return result
 
+    method.__name__, method.__doc__ = name, change.__doc__
     return method
 
 
@@ -259,8 +298,11 @@ for _name in (
     setattr(_Filters, _name, _noticed(_name))
 
 
-def _is_exc_info(given: object) -> bool:
-    return isinstance(given, tuple) and len(given) == 3 and isinstance(given[1], BaseException | None)
+def _is_exc_info(msg: object, given: object) -> bool:
+    """Tell what `exception` is to find an exception by from what its text is to be formatted with."""
+    if isinstance(given, tuple):
+        return len(given) == 3 and isinstance(given[1], BaseException | None)
+    return isinstance(given, bool) or (type(msg) is str and "%" not in msg)
 
 
 def _describe(given: object) -> str:

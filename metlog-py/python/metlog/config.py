@@ -10,8 +10,10 @@
 """
 
 import copy
+import functools
 import io
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 Config = Mapping[str, Any]
+Resolve = Callable[[str], Any]
 
 
 def client_from_dict_config(
@@ -42,12 +45,15 @@ def client_from_dict_config(
 ) -> MetlogClient:
     """Make a client, or set up `client` anew, as `config` says; unknown keys are ignored.
 
+    Dotted names that start with ``.`` or ``:`` are relative to the package of the caller.
+
     Raises `ConfigError` for what cannot work, naming the key.
     """
     nested = nest_prefixes(_copied(config))
-    sender = _sender(nested.get("sender", {}))
+    resolve = functools.partial(resolve_name, package=_package_of_caller())
+    sender = _sender(nested.get("sender", {}), resolve)
     filters = [
-        _called(f"filters[{place}]", provider, settings)
+        _call(f"filters[{place}]", resolve(provider), **settings)
         for place, (provider, settings) in enumerate(_pairs("filters", nested.get("filters") or ()))
     ]
     arguments = (
@@ -61,7 +67,7 @@ def client_from_dict_config(
         client = MetlogClient(*arguments)
     else:
         client.setup(*arguments)
-    _add_plugins(client, nested.get("plugins") or {})
+    _add_plugins(client, nested.get("plugins") or {}, resolve)
     if clear_global:
         CLIENT_HOLDER.global_config.clear()
     CLIENT_HOLDER.global_config.update(nested.get("global") or {})
@@ -96,7 +102,16 @@ def _copied(config: Config) -> dict[str, Any]:
         return dict(config)
 
 
-def _sender(settings: object) -> Any:
+def _package_of_caller() -> str | None:
+    """Give back the package of the innermost code that is not metlog's own."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("metlog."):
+        frame = frame.f_back
+    package: str | None = frame.f_globals.get("__package__") or None
+    return package
+
+
+def _sender(settings: object, resolve: Resolve) -> Any:
     if not isinstance(settings, Mapping):
         msg = f"sender is {settings!r}, expected {{'class': dotted name, ...}}"
         raise ConfigError(msg)
@@ -107,11 +122,7 @@ def _sender(settings: object) -> Any:
     positional = settings.get("args", ())
     if isinstance(positional, str) or not isinstance(positional, Sequence):
         positional = (positional,)
-    return _call("sender", resolve_name(settings["class"]), *positional, **keywords)
-
-
-def _called(key: str, provider: str, settings: Config) -> Any:
-    return _call(key, resolve_name(provider), **settings)
+    return _call("sender", resolve(settings["class"]), *positional, **keywords)
 
 
 def _call(key: str, provider: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
@@ -134,9 +145,9 @@ def _pairs(key: str, given: Sequence[Any]) -> list[tuple[str, Config]]:
     return [(provider, settings or {}) for provider, settings in given]
 
 
-def _add_plugins(client: MetlogClient, plugins: Mapping[str, Sequence[Any]]) -> None:
+def _add_plugins(client: MetlogClient, plugins: Mapping[str, Sequence[Any]], resolve: Resolve) -> None:
     for label, pair in plugins.items():
         ((provider, settings),) = _pairs(f"plugins.{label}", [pair])
         settings = dict(settings)
         override = settings.pop("override", False)
-        client.add_method(resolve_name(provider)(settings), override)
+        client.add_method(resolve(provider)(settings), override)

@@ -1,6 +1,20 @@
 """Every error of metlog. Setting up can fail; sending cannot."""
 
-from configparser import Error as _ConfigParserError
+from __future__ import annotations
+
+# `typing.TYPE_CHECKING` without `typing`, whose import takes longer than all of metlog's.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from metlog._ini_errors import EnvironmentNotFoundError, MethodNotFoundError
+
+__all__ = [
+    "ConfigError",
+    "EnvironmentNotFoundError",
+    "MethodNotFoundError",
+    "MetlogError",
+    "MissingKeyError",
+    "UnresolvedNameError",
+]
 
 
 class MetlogError(Exception):
@@ -21,13 +35,11 @@ class UnresolvedNameError(ConfigError, ImportError):
     """A dotted name leads nowhere."""
 
 
-class EnvironmentNotFoundError(ConfigError, _ConfigParserError):
-    """A configuration refers to an environment variable that is not set."""
+def __getattr__(name: str) -> object:
+    # They need `configparser`, which most applications never do.
+    if name in ("EnvironmentNotFoundError", "MethodNotFoundError"):
+        from metlog import _ini_errors
 
-    def __init__(self, varname: str) -> None:
-        _ConfigParserError.__init__(self, f"Variable not found {varname!r}")
-        self.varname = varname
-
-
-class MethodNotFoundError(MetlogError, _ConfigParserError):
-    """A plugin names a method that does not exist."""
+        return getattr(_ini_errors, name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -20,6 +20,6 @@ Variables are shown as far as they are of Python's own types, bounded, and with 
 
 from metlog_raven._capture import capture_stack
 from metlog_raven._payload import decode, format_event
-from metlog_raven.raven_plugin import InvalidArgumentError, config_plugin
+from metlog_raven.raven_plugin import InvalidArgumentError, RavenClient, config_plugin
 
-__all__ = ["InvalidArgumentError", "capture_stack", "config_plugin", "decode", "format_event"]
+__all__ = ["InvalidArgumentError", "RavenClient", "capture_stack", "config_plugin", "decode", "format_event"]

@@ -1,78 +1,51 @@
 """The decorator that reports what a function raises."""
 
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
-from metlog.client import MetlogClient
-from metlog.holder import CLIENT_HOLDER
+from metlog.decorators.base import MetlogDecorator
 
-P = ParamSpec("P")
-R = TypeVar("R")
+if TYPE_CHECKING:
+    from metlog.decorators._types import Decorates
 
 
-@overload
-def capture_stack(function: Callable[P, R], /) -> Callable[P, R]: ...
-@overload
-def capture_stack(
-    *,
-    client: MetlogClient | None = None,
-    client_name: str | None = None,
-    **told: Any,
-) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def capture_stack(
-    function: Callable[..., Any] | None = None,
-    /,
-    *,
-    client: MetlogClient | None = None,
-    client_name: str | None = None,
-    **told: Any,
-) -> Any:
-    """Report each exception that the function raises by `client.raven`, and let it go on.
+class _CaptureStack(MetlogDecorator):
+    """Reports each exception that the function raises by `client.raven`, and lets it go on.
 
-    Used bare or with arguments, which go to `raven`: ``@capture_stack(severity=2)``. The client is
-    `client`, the one named `client_name`, or the default one; without any, or without the plugin, nothing
-    is reported.
+    Used bare or with arguments, which go to `raven`: ``@capture_stack(severity=2)``. Without a client, or
+    one without the plugin, nothing is reported.
     """
-    if function is None:
-        return functools.partial(_wrapped, client=client, client_name=client_name, told=told)
-    return _wrapped(function, client, client_name, told)
 
+    def metlog_call(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        if self._is_coroutine_function:
+            return self._captured_later(args, kwargs)
+        try:
+            return self._fn(*args, **kwargs)
+        except Exception as error:
+            self._report(error)
+            raise
 
-def _wrapped(
-    function: Callable[..., Any],
-    client: MetlogClient | None,
-    client_name: str | None,
-    told: dict[str, Any],
-) -> Callable[..., Any]:
-    def report(error: Exception) -> None:
-        reporter = client if client is not None else _client(client_name)
-        raven = getattr(reporter, "raven", None)
+    async def _captured_later(self, args: Any, kwargs: Any) -> Any:
+        try:
+            return await self._fn(*args, **kwargs)
+        except Exception as error:
+            self._report(error)
+            raise
+
+    def _report(self, error: Exception) -> None:
+        raven = getattr(self.client, "raven", None)
         if raven is not None:
-            raven(**{"exc_info": _without_first_frame(error), **told})
-
-    @functools.wraps(function)
-    def captured(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except Exception as error:
-            report(error)
-            raise
-
-    @functools.wraps(function)
-    async def captured_later(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return await function(*args, **kwargs)
-        except Exception as error:
-            report(error)
-            raise
-
-    return captured_later if inspect.iscoroutinefunction(function) else captured
+            found = {} if len(self.args) > 1 else {"exc_info": _without_first_frame(error)}
+            raven(*self.args, **{**found, **self.kwargs})
 
 
-def _client(name: str | None) -> MetlogClient | None:
-    return CLIENT_HOLDER.default_client if name is None else CLIENT_HOLDER.get_client(name)
+# What `disabled_decorators` and tracebacks call it.
+_CaptureStack.__name__ = _CaptureStack.__qualname__ = "capture_stack"
+
+if TYPE_CHECKING:
+    capture_stack: Decorates
+else:
+    capture_stack = _CaptureStack
 
 
 def _without_first_frame(error: Exception) -> tuple[type[Exception], Exception, Any]:

@@ -9,14 +9,26 @@ from metlog._traceback import ExcInfo, active
 from metlog.client import SEVERITY, MetlogClient
 from metlog.exceptions import ConfigError
 from metlog_raven._capture import capture_stack
+from metlog_raven._payload import decode
 
-__all__ = ["InvalidArgumentError", "capture_stack", "config_plugin"]
+__all__ = ["InvalidArgumentError", "RavenClient", "capture_stack", "config_plugin"]
 
 SETTINGS = ("dsn", "logger", "severity", "sentry_project_id")
 
 
 class InvalidArgumentError(ConfigError, RuntimeError):
     """A setting is unknown."""
+
+
+class RavenClient:
+    """Reads payloads, for tests that did so with the original's client of Sentry."""
+
+    def __init__(self, dsn: str | None = None, **_settings: Any) -> None:
+        self.dsn = dsn
+
+    def decode(self, data: str | bytes) -> dict[str, Any]:
+        """Give back the event in a payload; raises `ValueError` when there is none."""
+        return decode(data)
 
 
 def config_plugin(config: Mapping[str, Any]) -> Callable[..., None]:

@@ -1,20 +1,14 @@
-"""What a sender is."""
+"""What senders have in common."""
 
-import json
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from __future__ import annotations
 
 from metlog import _metlog
 
-Message = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-
-@runtime_checkable
-class Sender(Protocol):
-    """Anything a client can give its messages to."""
-
-    def send_message(self, msg: Message) -> object:
-        """Send one message; what it raises is counted and said on standard error."""
+    from metlog.senders._types import Message
 
 
 class NativeSender:
@@ -57,6 +51,8 @@ class NoSendSender:
 
 def dumps(msg: Message, indent: int | None = None) -> str:
     """Write `msg` as JSON; values that JSON does not have are replaced as on the wire."""
+    import json
+
     try:
         return json.dumps(msg, indent=indent, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

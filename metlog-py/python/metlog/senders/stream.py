@@ -1,26 +1,30 @@
 """Senders to streams and files."""
 
-import os
+from __future__ import annotations
+
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
 
 from metlog._metlog import Target
-from metlog.path import resolve_name
-from metlog.senders.base import Message, NativeSender, dumps
+from metlog.senders.base import NativeSender, dumps
 
-Formatter = Callable[[Message], str]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from typing import Protocol
 
+    from metlog.senders._types import Message
 
-class Stream(Protocol):
-    """What a `StreamSender` writes to."""
+    Formatter = Callable[[Message], str]
 
-    def write(self, text: str, /) -> object:
-        """Write `text`."""
+    class Stream(Protocol):
+        """What a `StreamSender` writes to."""
 
-    def flush(self) -> object:
-        """Hand what was written to the operating system."""
+        def write(self, text: str, /) -> object:
+            """Write `text`."""
+
+        def flush(self) -> object:
+            """Hand what was written to the operating system."""
 
 
 def indented_json(msg: Message) -> str:
@@ -35,6 +39,8 @@ class StreamSender:
         self.stream = stream
         self.formatter: Formatter = indented_json
         if isinstance(formatter, str):
+            from metlog.path import resolve_name
+
             self.formatter = resolve_name(formatter)
         elif formatter is not None:
             self.formatter = formatter
@@ -56,8 +62,8 @@ class FileSender(StreamSender):
     """Appends each message to a file."""
 
     def __init__(self, filepath: str | os.PathLike[str], formatter: Formatter | str | None = None) -> None:
-        # Open as long as the sender is.
-        super().__init__(Path(filepath).open("a", encoding="utf-8"), formatter)  # noqa: SIM115
+        # Open as long as the sender is; `pathlib` is slow to import.
+        super().__init__(open(filepath, "a", encoding="utf-8"), formatter)  # noqa: PTH123, SIM115
 
 
 class JsonLinesSender(NativeSender):

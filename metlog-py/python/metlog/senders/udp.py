@@ -1,10 +1,14 @@
 """Messages as JSON datagrams, for receivers of the original family."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
 from metlog._metlog import Target
 from metlog.exceptions import ConfigError
 from metlog.senders.base import NativeSender
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class UdpSender(NativeSender):

@@ -1,11 +1,17 @@
 """Messages over ZeroMQ: batches to the sidecar, or single messages to receivers of the original family."""
 
-import sys
-from collections.abc import Sequence
+from __future__ import annotations
 
+from metlog._complain import say
 from metlog._metlog import Target
 from metlog.exceptions import ConfigError
-from metlog.senders.base import Message, NativeSender, dumps
+from metlog.senders.base import NativeSender, dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metlog.senders._types import Message
 
 # How batches reach the sidecar, and where it is when nobody says.
 DELIVERIES = {
@@ -58,5 +64,32 @@ class ZmqPubSender(NativeSender):
         self.observe = _write_to_stderr if debug_stderr else None
 
 
+class ZmqHandshakePubSender(NativeSender):
+    """Publishes as `ZmqPubSender`, once a receiver has answered at `handshake_bind` that it is there.
+
+    It is asked anew every `livecheck` seconds, and has `handshake_timeout` milliseconds to answer. Until the
+    first answer is due messages wait, as far as the client's queue goes; while there is none they are written
+    to standard error, a line each, and counted as dropped. No call waits for any of it. `pool_size` and
+    `hwm` are accepted and not used.
+    """
+
+    def __init__(
+        self,
+        handshake_bind: str | Sequence[str],
+        connect_bind: str | Sequence[str],
+        handshake_timeout: float,
+        pool_size: int = 10,
+        hwm: int = 200,
+        livecheck: float = 10,
+        debug_stderr: bool = False,
+    ) -> None:
+        asked, endpoints = _endpoints(handshake_bind), _endpoints(connect_bind)
+        super().__init__(Target.handshake(asked, endpoints, handshake_timeout / 1000, livecheck))
+        self.handshake_timeout, self.livecheck = handshake_timeout, livecheck
+        self.pool_size, self.hwm = pool_size, hwm
+        self.debug_stderr = debug_stderr
+        self.observe = _write_to_stderr if debug_stderr else None
+
+
 def _write_to_stderr(msg: Message) -> None:
-    sys.stderr.write(dumps(msg) + "\n")
+    say(dumps(msg))
