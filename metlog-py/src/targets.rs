@@ -57,8 +57,7 @@ impl Target {
     /// As `publish`, to receivers that answer at `asked` within `timeout` seconds, asked every `livecheck` seconds.
     #[staticmethod]
     fn handshake(asked: Vec<String>, endpoints: Vec<String>, timeout: f64, livecheck: f64) -> Self {
-        let publish = zmq::Publish { endpoints, bind: false };
-        Self::new(Handshake { asked, publish, timeout: seconds(timeout), livecheck: seconds(livecheck) })
+        Self::new(Handshake { asked, endpoints, timeout: seconds(timeout), livecheck: seconds(livecheck) })
     }
 
     /// Single messages as JSON datagrams, each to every destination.
