@@ -15,7 +15,6 @@ use crate::wire::batch::Counts;
 
 /// Why a message was refused by the call, or dropped after it was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
 pub enum Reason {
     /// A filter said no: as asked, not a loss.
     Filtered,

@@ -9,7 +9,10 @@ use crate::{
     error::Error,
     queue::Room,
     stats::Reason,
-    wire::{batch::Batch, json},
+    wire::{
+        batch::{Batch, Frame},
+        json,
+    },
 };
 
 #[cfg(feature = "zmq")]
@@ -27,13 +30,13 @@ pub struct Outgoing(Arc<Held>);
 
 #[derive(Debug)]
 struct Held {
-    frame: Vec<u8>,
+    frame: Frame,
     messages: u64,
     _room: Room,
 }
 
 impl Outgoing {
-    pub(crate) fn new(frame: Vec<u8>, messages: u64, room: Room) -> Self {
+    pub(crate) fn new(frame: Frame, messages: u64, room: Room) -> Self {
         Self(Arc::new(Held { frame, messages, _room: room }))
     }
 

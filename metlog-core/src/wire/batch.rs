@@ -10,6 +10,8 @@
 //! 8+H     ...   body: records (`record`), as many as the header's `present` runs say
 //! ```
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 pub use super::header::{Counts, Header, ProducerId, Role};
 use super::record::{self, Record};
 use crate::{
@@ -38,6 +40,101 @@ pub fn encode(header: &Header, body: &[u8]) -> Vec<u8> {
     }
     frame.extend_from_slice(body);
     frame
+}
+
+/// Room before the records of a [`Draft`]; a header takes some 150 bytes.
+const HEADER_ROOM: usize = 512;
+
+/// A batch that is being gathered: its records are there before its header is known. A full one becomes a frame without
+/// being copied.
+#[derive(Debug)]
+pub struct Draft {
+    /// [`HEADER_ROOM`] bytes, then the records.
+    bytes: Vec<u8>,
+    capacity: usize,
+    /// Memory of frames that are gone.
+    pool: Pool,
+}
+
+/// A framed batch.
+#[derive(Debug)]
+pub struct Frame {
+    bytes: Vec<u8>,
+    start: usize,
+    /// Where its memory goes back to.
+    pool: Option<Pool>,
+}
+
+/// The memory of a few frames. Given back to the allocator, that of a large frame goes on to the kernel and comes back
+/// page by page.
+type Pool = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// Frames whose memory is kept: as many as a socket has on its way to the kernel at once.
+const POOLED: usize = 4;
+const MAX_POOLED_BYTES: usize = 128 * 1024;
+
+impl Draft {
+    /// An empty one, for about `body` bytes of records.
+    #[must_use]
+    pub fn with_capacity(body: usize) -> Self {
+        let (capacity, pool) = (HEADER_ROOM + body, Pool::default());
+        Self { bytes: Self::empty(&pool, capacity), capacity, pool }
+    }
+
+    fn empty(pool: &Pool, capacity: usize) -> Vec<u8> {
+        let pooled = pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut bytes = pooled.unwrap_or_else(|| Vec::with_capacity(capacity));
+        bytes.resize(HEADER_ROOM, 0);
+        bytes
+    }
+
+    /// Bytes of records so far.
+    #[must_use]
+    pub fn body_bytes(&self) -> usize {
+        self.bytes.len() - HEADER_ROOM
+    }
+
+    /// Appends whole records.
+    pub fn extend(&mut self, records: &[u8]) {
+        self.bytes.extend_from_slice(records);
+    }
+
+    /// The frame of what was gathered; the draft is empty again.
+    pub fn finish(&mut self, header: &Header) -> Frame {
+        let head = encode(header, &[]);
+        let start = HEADER_ROOM.checked_sub(head.len()).filter(|_| self.bytes.len() > self.capacity / 2);
+        let place = start.and_then(|start| self.bytes.get_mut(start..HEADER_ROOM));
+        if let (Some(start), Some(place)) = (start, place) {
+            place.copy_from_slice(&head);
+            let bytes = std::mem::replace(&mut self.bytes, Self::empty(&self.pool, self.capacity));
+            return Frame { bytes, start, pool: Some(Arc::clone(&self.pool)) };
+        }
+        // Whoever keeps a small batch must not keep room for a large one.
+        let bytes = [&head, self.bytes.get(HEADER_ROOM..).unwrap_or_default()].concat();
+        self.bytes.truncate(HEADER_ROOM);
+        Frame { bytes, start: 0, pool: None }
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        let Some(pool) = &self.pool else { return };
+        let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that grew for a large message is not kept.
+        if pool.len() < POOLED && self.bytes.capacity() <= MAX_POOLED_BYTES {
+            let mut bytes = std::mem::take(&mut self.bytes);
+            bytes.clear();
+            pool.push(bytes);
+        }
+    }
+}
+
+impl std::ops::Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
 }
 
 /// A batch as it was received: the header decoded, the body checked for its lengths and left as bytes.

@@ -21,8 +21,8 @@ use crate::{
     sender::{Delivery, Outgoing, Sender, Target},
     stats::{Reason, complain},
     wire::{
-        batch::{self, Header},
-        record::{LENGTH_BYTES, Record},
+        batch::{Draft, Header},
+        record::Record,
     },
 };
 
@@ -93,7 +93,7 @@ struct Worker {
     settings: Settings,
     /// The next batch's header; its totals are set when it is framed.
     header: Header,
-    body: Vec<u8>,
+    draft: Draft,
     /// Attempts told to the receiver so far, to see whether the totals have changed.
     told: u64,
     /// Messages refused as too big that were told of on stderr.
@@ -108,7 +108,7 @@ impl Worker {
             sender,
             own: Own::new(&job),
             header: job.header,
-            body: Vec::with_capacity(job.settings.batch_bytes),
+            draft: Draft::with_capacity(job.settings.batch_bytes),
             told: 0,
             too_big: 0,
             last_frame: Instant::now(),
@@ -185,19 +185,23 @@ impl Worker {
     }
 
     /// Cuts a thread's records into batches.
-    fn gather(&mut self, mut records: &[u8]) {
-        while let Ok((record, rest)) = Record::split(records) {
-            let bytes = record.as_bytes().len() + LENGTH_BYTES;
-            let full = self.body.len() + bytes > self.settings.batch_bytes
-                || self.header.span >= self.settings.batch_messages;
-            if full && self.header.span > 0 {
+    fn gather(&mut self, records: &[u8]) {
+        let (mut taken, mut rest) = (0, records);
+        while let Ok((_, after)) = Record::split(rest) {
+            let end = records.len() - after.len();
+            let gathered = self.draft.body_bytes() + end - taken;
+            if self.header.span > 0
+                && (gathered > self.settings.batch_bytes || self.header.span >= self.settings.batch_messages)
+            {
+                let before = records.len() - rest.len();
+                self.draft.extend(records.get(taken..before).unwrap_or_default());
                 self.frame();
+                taken = before;
             }
-            let (whole, _) = records.split_at(records.len() - rest.len());
-            self.body.extend_from_slice(whole);
             self.header.span += 1;
-            records = rest;
+            rest = after;
         }
+        self.draft.extend(records.get(taken..).unwrap_or_default());
     }
 
     /// Sends what has been gathered as one batch, with the totals of this moment.
@@ -211,14 +215,14 @@ impl Worker {
             complain("too_big", "messages over 1 MiB were refused");
         }
         self.header.present = if self.header.span > 0 { vec![(0, self.header.span)] } else { Vec::new() };
-        let frame = batch::encode(&self.header, &self.body);
-        let room = Room::of_frame(&self.queue, frame.len(), self.body.len());
+        let records = self.draft.body_bytes();
+        let frame = self.draft.finish(&self.header);
+        let room = Room::of_frame(&self.queue, frame.len(), records);
         self.deliver(&Outgoing::new(frame, self.header.span, room));
         self.told = books.attempted();
         self.last_frame = Instant::now();
         self.header.first_sequence += self.header.span;
         self.header.span = 0;
-        self.body.clear();
     }
 
     fn deliver(&mut self, batch: &Outgoing) {
