@@ -7,11 +7,15 @@
 
 #[path = "support/receiver.rs"]
 mod receiver;
+#[path = "support/sidecar.rs"]
+mod sidecar;
 mod support;
 
 use std::{
     fs,
+    path::Path,
     process::ExitCode,
+    rc::Rc,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -25,6 +29,7 @@ use metlog_core::{
 };
 use receiver::{Kind, Receiver};
 use rtrb::{Consumer, Producer, RingBuffer};
+use sidecar::Sidecar;
 use support::{
     Measure, ROUNDS, in_this_process, measure,
     message::{encode, send},
@@ -316,7 +321,7 @@ fn acked_beside_push(folder: &str) -> Vec<Measure<'static>> {
         ("push", Pair::push(&format!("ipc://{folder}/push.sock"))),
         ("acked", Pair::acked(&format!("ipc://{folder}/acked.sock"))),
     ] {
-        let pair = std::rc::Rc::new(std::cell::RefCell::new(pair));
+        let pair = Rc::new(std::cell::RefCell::new(pair));
         let (cpu, wall, single) = (pair.clone(), pair.clone(), pair);
         let cpu = move || cpu.borrow_mut().deliver(1).0;
         let wall = move || wall.borrow_mut().deliver(1).1;
@@ -331,7 +336,10 @@ fn acked_beside_push(folder: &str) -> Vec<Measure<'static>> {
 /// The word that makes this benchmark a client of which only the memory counts.
 const MEMORY: &str = "--memory-of";
 
-/// The most memory a process has used that delivered [`COUNT`] messages.
+/// Before a delivery: to the sidecar itself.
+const SIDECAR: &str = "sidecar-";
+
+/// The most memory a process has used that delivered a few times [`COUNT`] messages; `word` says how.
 fn memory(word: &str, folder: &str) -> String {
     let exe = std::env::current_exe().expect("a program");
     let output = std::process::Command::new(exe).args([MEMORY, word, folder]).output().expect("a client");
@@ -339,12 +347,15 @@ fn memory(word: &str, folder: &str) -> String {
 }
 
 fn show_memory(word: &str, folder: &str) {
-    let endpoint = format!("ipc://{folder}/memory-{word}.sock");
-    let mut pair = if word == "push" { Pair::push(&endpoint) } else { Pair::acked(&endpoint) };
-    for _ in 0..ROUNDS {
-        pair.deliver(1);
+    if let Some(word) = word.strip_prefix(SIDECAR) {
+        sidecar::deliver_only(word, Path::new(folder));
+    } else {
+        let endpoint = format!("ipc://{folder}/memory-{word}.sock");
+        let mut pair = if word == "push" { Pair::push(&endpoint) } else { Pair::acked(&endpoint) };
+        for _ in 0..ROUNDS {
+            pair.deliver(1);
+        }
     }
-    drop(pair);
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
 }
@@ -365,10 +376,16 @@ fn main() -> ExitCode {
     let mut measures = on_tcp();
     measures.extend(on_ipc(&path));
     measures.extend(acked_beside_push(&path));
+    let sidecar = Sidecar::start(folder.path()).map(Rc::new);
+    match &sidecar {
+        Some(sidecar) => measures.extend(sidecar::measures(sidecar)),
+        None => println!("left out, as it is not built: delivery to the sidecar (build -p metlog-sidecar)"),
+    }
     let medians = run(measures);
     println!();
-    for word in ["push", "acked"] {
-        println!("most memory of a process, {word:<6}: {}", memory(word, &path));
+    let words = ["push", "acked", "sidecar-push", "sidecar-acked"];
+    for word in words.into_iter().take(if sidecar.is_some() { 4 } else { 2 }) {
+        println!("a process of its own, {word:<13}: {}", memory(word, &path));
     }
     for (ours, floor) in OURS.into_iter().zip(FLOOR) {
         medians.at_most(ours, 1.6, &[floor]);
