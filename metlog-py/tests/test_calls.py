@@ -1,9 +1,11 @@
 """Every call of a client, and what it sends."""
 
+import json
 import os
 import re
 import socket
 import sys
+from unittest import mock
 
 import pytest
 
@@ -95,6 +97,59 @@ def test_exception_appends_the_traceback_and_formats(client, sent):
     assert (fourth["payload"], fifth["payload"]) == ("without", "alone")
 
 
+@pytest.mark.parametrize(
+    ("text", "given", "lines"),
+    [
+        ("a", None, 1),
+        ("a", False, 1),
+        ("a", True, 5),
+        ("100%", True, 5),
+        ("a", ValueError("x"), 2),
+        ("a %s", ValueError("x"), 5),
+        ("a %s", None, 5),
+    ],
+)
+def test_what_follows_the_text_of_an_exception_is_formatted_or_says_which(client, sent, text, given, lines):
+    try:
+        raise KeyError("k")
+    except KeyError:
+        client.exception(text, given)
+    assert len(sent()[0]["payload"].splitlines()) == lines
+
+
+@pytest.mark.parametrize("severity", [99, "x", None])
+def test_a_python_sender_gets_any_severity(severity):
+    client = MetlogClient(DebugCaptureSender(), "app")
+    client.metlog("a", severity=severity, payload=b"not JSON")
+    message = json.loads(client.sender.msgs[0])
+    assert message["severity"] == (6 if severity is None else severity)
+
+
+def test_a_host_and_a_process_can_be_set(client, sent):
+    assert (client.pid, client.hostname) == (os.getpid(), socket.gethostname())
+    client.pid, client.hostname = 77, "elsewhere"
+    client.incr("n")
+    (message,) = sent()
+    assert (message["metlog_pid"], message["metlog_hostname"]) == (77, "elsewhere")
+
+
+def test_a_version_of_the_envelope_can_be_set():
+    class Mine(MetlogClient):
+        env_version = "0.9"
+
+    client = Mine(DebugCaptureSender(), "app")
+    client.metlog("a")
+    assert json.loads(client.sender.msgs[0])["env_version"] == "0.9"
+
+
+def test_send_message_can_be_replaced_on_a_client(client, sent):
+    with mock.patch.object(client, "send_message") as replaced:
+        client.incr("seen")
+    client.incr("sent")
+    assert replaced.call_args.args[0]["fields"]["name"] == "seen"
+    assert [message["fields"]["name"] for message in sent()] == ["sent"]
+
+
 def test_the_callers_fields_are_never_written_to(client, sent):
     fields = {"a": 1}
     client.incr("n", fields=fields)
@@ -137,7 +192,7 @@ def test_both_paths_send_the_same(client, sent):
         one.gauge("g", 7)
         one.timer_send("t", 12.6)
         one.warn("%s!", "text")
-    core, python = sent(), [__import__("json").loads(text) for text in captured.sender.msgs]
+    core, python = sent(), [json.loads(text) for text in captured.sender.msgs]
     for message in core + python:
         del message["timestamp"]
     assert core == python
@@ -163,5 +218,19 @@ def test_a_method_is_added_under_its_name(client, sent):
     client.add_method(shout, override="incr")
     client.incr("x")
     assert sent()[1]["payload"] == "X"
-    with pytest.raises(AssertionError):
-        client.add_method(str.upper)
+    shout.metlog_name = "loud"
+    client.add_method(shout)
+    client.add_method(shout, override=True)
+    assert set(client._dynamic_methods) == {"shout", "incr", "loud"}
+    for thing in (str.upper, print, client.info, MetlogClient, "shout", None):
+        with pytest.raises(AssertionError):
+            client.add_method(thing)
+
+
+def test_methods_stay_when_a_client_is_set_up_anew(client):
+    client.add_method(lambda self: 7, override="seven")
+    client.filters.append(lambda msg: False)
+    client.setup(DebugCaptureSender(), disabled_timers="t")
+    assert client.seven() == 7
+    assert (client.logger, client.severity, client.filters) == ("", 6, [])
+    assert client._disabled_timers == {"t"}

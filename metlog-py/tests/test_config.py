@@ -1,15 +1,20 @@
 """Clients from dicts and INI texts; errors name the key."""
 
+import configparser
+import io
+import json
+
 import pytest
 
 from metlog.config import (
     _convert,
     client_from_dict_config,
+    client_from_stream_config,
     client_from_text_config,
     nest_prefixes,
 )
 from metlog.exceptions import EnvironmentNotFoundError, MetlogError
-from metlog.holder import CLIENT_HOLDER, get_client
+from metlog.holder import CLIENT_HOLDER, MetlogClientHolder, get_client
 from metlog.senders import DebugCaptureSender, UdpSender
 
 CAPTURE = {"class": "metlog.senders.DebugCaptureSender"}
@@ -135,6 +140,87 @@ def test_an_ini_text_sets_up_everything(monkeypatch):
     assert len(client.sender.msgs) == 1
 
 
+def test_an_ini_text_is_read_as_configparser_reads_it():
+    client = client_from_text_config(
+        """
+        [DEFAULT]
+        team = sync
+        [m]
+        LOGGER = %(team)s-100%%
+        sender_class = metlog.senders.StreamSender
+        sender_args =
+            metlog.senders
+
+        [m_plugin_shout]
+        provider = test_config:plugin
+        override = loud
+        """,
+        "m",
+    )
+    assert client.logger == "sync-100%"
+    assert client.sender.stream == "metlog.senders"
+    # The provider of a plugin is given the defaults of the file too.
+    client.setup(DebugCaptureSender())
+    client.loud("x")
+    assert json.loads(client.sender.msgs[0])["fields"] == {"team": "sync"}
+    for text, error in (("[m]\nlogger = 50%\n", configparser.Error), ("[n]\n", configparser.NoSectionError)):
+        with pytest.raises(error):
+            client_from_text_config(text, "m")
+
+
+def test_filters_of_an_ini_text_run_in_its_order():
+    text = "[m]\nsender_class = metlog.senders.DebugCaptureSender\n"
+    for name in ("b", "a", ""):
+        text += f"[m_filter{name}]\nprovider = {__name__}:marking\nmark = {name or 'none'}\n"
+    client = client_from_text_config(text, "m")
+    client.metlog("x")
+    assert json.loads(client.sender.msgs[0])["payload"] == "banone"
+
+
+def marking(mark):
+    def mark_it(msg):
+        msg["payload"] += mark
+        return True
+
+    return mark_it
+
+
+INI = "[m]\nsender_class = metlog.senders.DebugCaptureSender\nglobal_b = 2\n"
+
+
+@pytest.mark.parametrize(
+    "configure",
+    [
+        lambda **keywords: client_from_dict_config({"sender": CAPTURE, "global": {"b": 2}}, **keywords),
+        lambda **keywords: client_from_text_config(INI, "m", **keywords),
+        lambda **keywords: client_from_stream_config(io.StringIO(INI), "m", **keywords),
+    ],
+)
+def test_global_settings_are_added_or_replaced(configure):
+    CLIENT_HOLDER.global_config["a"] = 1
+    configure()
+    assert CLIENT_HOLDER.global_config == {"a": 1, "b": 2}
+    configure(clear_global=True)
+    assert CLIENT_HOLDER.global_config == {"b": 2}
+
+
+def test_a_client_shows_its_configuration():
+    odd = {1}
+    client = client_from_dict_config({"sender": CAPTURE, "global_a": 1, "odd": odd})
+    assert json.loads(client._config) == {
+        "sender": CAPTURE,
+        "global_a": 1,
+        "global": {"a": 1},
+        "odd": repr(odd),
+    }
+
+
+def test_the_push_sender_finds_its_endpoints_in_the_environment(monkeypatch):
+    monkeypatch.setenv("METLOG_ENDPOINT", "tcp://127.0.0.1:1, tcp://127.0.0.1:2")
+    client = client_from_dict_config({"sender": {"class": "metlog.senders.zmq.ZmqPushSender"}})
+    assert client.sender.endpoints == ["tcp://127.0.0.1:1", "tcp://127.0.0.1:2"]
+
+
 def test_an_ini_text_without_provider_names_the_section():
     text = "[m]\nsender_class = metlog.senders.DebugCaptureSender\n[m_filter]\n"
     with pytest.raises(ValueError, match=r"\[m_filter\] has no provider"):
@@ -194,3 +280,17 @@ def test_the_holder_gives_back_one_client_a_name():
         get_client("a", {"sender": CAPTURE, "logger": "b"})
     CLIENT_HOLDER.delete_client("a")
     assert CLIENT_HOLDER.default_client is None
+
+
+def test_the_first_client_is_the_default_until_another_is_named():
+    holder = MetlogClientHolder()
+    holder.delete_client("nobody")
+    first, second = holder.get_client("first"), holder.get_client("second")
+    assert holder.default_client is first
+    assert holder.global_config == {"default": "first"}
+    holder.global_config.clear()
+    assert holder.default_client is first
+    holder.set_default_client_name("second")
+    assert (holder.default_client, holder.global_config) == (second, {"default": "second"})
+    holder.delete_client("second")
+    assert (holder.default_client, holder.global_config) == (None, {})

@@ -16,6 +16,7 @@ from conftest import CONTRACT, read_messages
 import metlog_raven
 from metlog.client import MetlogClient
 from metlog.config import client_from_text_config
+from metlog.decorators.base import MetlogDecorator
 from metlog.exceptions import ConfigError, MetlogError
 from metlog.holder import CLIENT_HOLDER
 from metlog.senders import DebugCaptureSender, JsonLinesSender
@@ -381,6 +382,26 @@ def test_the_decorator_reports_each_exception_and_lets_it_go_on(client):
     assert [json.loads(text)["severity"] for text in client.sender.msgs] == [1, 1]
     assert [frame["function"] for frame in frames(events(client)[0])] == ["fail"]
     assert fail.__name__ == "fail"
+
+
+def test_the_decorator_is_one_of_metlogs(client):
+    @metlog_raven.capture_stack(client=client, severity=1)
+    def fail():
+        raise ValueError
+
+    assert isinstance(fail, MetlogDecorator)
+    assert fail._metlog_decorators == {(type(fail), (), '{"severity": 1}')}
+    CLIENT_HOLDER.global_config["disabled_decorators"] = ["capture_stack"]
+    with pytest.raises(ValueError, match=r"^$"):
+        fail()
+    assert len(client.sender.msgs) == 0
+
+
+def test_the_client_of_sentry_reads_a_payload(client):
+    event_of(client, ValueError("x"))
+    payload = json.loads(client.sender.msgs[0])["payload"]
+    reader = metlog_raven.raven_plugin.RavenClient(dsn="udp://username:password@127.0.0.1:9000/2")
+    assert reader.decode(payload) == metlog_raven.decode(payload)
 
 
 def test_the_bare_decorator_uses_the_default_client(client):

@@ -3,6 +3,7 @@
 import io
 import json
 import socket
+from unittest import mock
 
 import pytest
 from conftest import KEYS
@@ -82,6 +83,41 @@ def test_streams_get_indented_json_or_what_the_formatter_makes(tmp_path, capsys)
     for text in ("c", "d"):
         MetlogClient(FileSender(path, formatter="json.dumps"), "app").metlog(text)
     assert [json.loads(line)["type"] for line in path.read_text().splitlines()] == ["c", "d"]
+
+
+def test_a_stream_gets_one_write_and_one_flush_for_each_message():
+    stream = mock.Mock()
+    MetlogClient(StreamSender(stream, formatter=lambda msg: msg["type"]), "app").metlog("a")
+    assert stream.mock_calls == [mock.call.write("a\n"), mock.call.flush()]
+
+
+def test_a_captured_message_keeps_its_columns_whatever_they_hold():
+    client = MetlogClient(DebugCaptureSender(), "app")
+    client.metlog("a", severity=99, payload=float("nan"), fields={"b": b"x", "o": object(), (1,): "é"})
+    (text,) = client.sender.msgs
+    assert '"payload": null, "fields": {"b": "x", "o": "<object>", "<tuple>": "\\u00e9"}' in text
+    assert json.loads(text)["severity"] == 99
+
+
+def test_a_message_too_big_for_a_datagram_is_dropped_alone(receivers):
+    port = receivers[0].getsockname()[1]
+    client = MetlogClient(UdpSender("127.0.0.1", port), "app")
+    client.metlog("big", payload="x" * 65_507)
+    client.metlog("small")
+    assert json.loads(receivers[0].recv(65536))["type"] == "small"
+    assert client.close(10.0).dropped == 1
+
+
+def test_published_messages_can_be_watched_on_standard_error(capsys):
+    client = MetlogClient(ZmqPubSender("tcp://127.0.0.1:9", debug_stderr=True), "app")
+    client.metlog("a")
+    assert json.loads(capsys.readouterr().err)["type"] == "a"
+    client.close(10.0)
+
+
+def test_the_sender_of_no_sender_raises():
+    with pytest.raises(NotImplementedError):
+        NoSendSender().send_message({})
 
 
 def test_a_sender_of_the_application_gets_a_dict_in_the_calling_thread():

@@ -2,11 +2,11 @@
 
 import threading
 import time
+from unittest import mock
 
 import pytest
 
-from metlog._timer import _NoOpTimer
-from metlog.client import MetlogClient
+from metlog.client import MetlogClient, _NoOpTimer, _Timer
 from metlog.senders import DebugCaptureSender
 
 
@@ -86,6 +86,36 @@ def test_a_rate_is_thrown_per_block_and_per_call(client, sent):
     calls = [message for message in sent() if message["fields"]["name"] == "call"]
     assert 350 < len(calls) < 650
     assert isinstance(client.timer("never", rate=0), _NoOpTimer)
+
+
+def test_the_start_is_a_time_of_day_of_this_thread(client):
+    timer = client.timer("n")
+    assert timer.start is None
+    with timer:
+        assert abs(timer.start - time.time()) < 5
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append((timer.start, timer.result)))
+        thread.start()
+        thread.join()
+    assert seen == [(None, None)]
+
+
+def test_a_timer_lives_with_what_tests_of_the_original_do_to_it(client, sent):
+    timer = client.timer("n")
+    timer.__dict__["_local"] = threading.local()
+    with timer:
+        pass
+    del timer.__dict__["_local"]
+    with timer:
+        pass
+    assert len(sent()) == 2
+
+
+def test_a_timer_reports_through_the_client_it_was_given():
+    client = mock.Mock()
+    with _Timer(client, "n", {"logger": "l"}):
+        pass
+    client.timer_send.assert_called_once_with("n", 0, logger="l")
 
 
 def test_what_cannot_be_called_cannot_be_timed(client):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, ParamSpec, TypeVar
 
+    from typing_extensions import Self
+
     from metlog.client import MetlogClient
 
     P = ParamSpec("P")
@@ -31,7 +33,36 @@ def sampled(rate: float) -> bool:
     return random.random() < rate  # noqa: S311 - sampling needs no secret
 
 
-class _Timer:
+class Timer:
+    """A context manager and a decorator; this one measures nothing, and gives a function back as it is."""
+
+    @property
+    def start(self) -> float | None:
+        """When the innermost measurement of this thread began, in seconds since 1970."""
+        return None
+
+    @property
+    def result(self) -> int | None:
+        """The last measurement of this thread in milliseconds."""
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Give back `function`."""
+        return function
+
+
+class _Timer(Timer):
     """Sends a `timer` message for each block or call it measures, also for one that raises.
 
     `start` and `result` are those of the current thread; entered again, it keeps each start.
@@ -64,7 +95,7 @@ class _Timer:
             local.starts, local.result = [], None
         return local
 
-    def __enter__(self) -> _Timer:
+    def __enter__(self) -> Self:
         self._of_thread().starts.append(time.perf_counter())
         return self
 
@@ -101,26 +132,8 @@ class _Timer:
         return timed
 
 
-class _NoOpTimer:
-    """Stands for a timer that is disabled: measures nothing, and gives a function back as it is."""
-
-    start = None
-    result = None
-
-    def __enter__(self) -> _NoOpTimer:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
-
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Give back `function`."""
-        return function
+class _NoOpTimer(Timer):
+    """Stands for a timer that is disabled."""
 
 
 class _SampledOutTimer(_NoOpTimer):

@@ -8,7 +8,7 @@ from types import FunctionType, MethodType
 
 from metlog import _metlog
 from metlog._complain import complain, complain_once
-from metlog._timer import _NoOpTimer, _SampledOutTimer, _Timer, sampled
+from metlog._timer import Timer, _NoOpTimer, _SampledOutTimer, _Timer, sampled
 from metlog.senders.base import NoSendSender, native_target
 
 # As in `metlog.exceptions`: importing metlog imports nothing that is slow, so annotations stay texts.
@@ -173,7 +173,7 @@ class MetlogClient(_metlog.Client):
         severity: int | None = None,
         fields: dict[str, Any] | None = None,
         rate: float = 1.0,
-    ) -> _Timer | _NoOpTimer:
+    ) -> Timer:
         """Measure a ``with`` block or, as a decorator, each call of a function; a share `rate` of them."""
         if name in self._disabled_timers or "*" in self._disabled_timers:
             return self._noop_timer

@@ -56,5 +56,6 @@ def dumps(msg: Message, indent: int | None = None) -> str:
     try:
         return json.dumps(msg, indent=indent, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        plain = _metlog.to_json(msg)
-        return plain if indent is None else json.dumps(json.loads(plain), indent=indent)
+        # As a payload the message keeps its columns whatever they hold.
+        plain = json.loads(_metlog.to_json({"type": "", "payload": msg}))["payload"]
+        return json.dumps(plain, indent=indent)
