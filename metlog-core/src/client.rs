@@ -13,7 +13,7 @@ use crate::{
     channel::Channel,
     clock,
     config::{EXIT_TIMEOUT, Settings},
-    filter::Filter,
+    filter::{Filter, Front},
     message::{ORIGINAL_FIELD, Severity},
     process,
     queue::Room,
@@ -141,7 +141,7 @@ pub struct ClientBuilder {
     pub(crate) logger: Option<String>,
     pub(crate) severity: Option<Severity>,
     pub(crate) disabled_timers: Option<HashSet<String>>,
-    severity_max: Severity,
+    front: Front,
     filters: Vec<Box<dyn Filter>>,
     pub(crate) target: Option<Arc<dyn Target>>,
     pub(crate) settings: Option<Settings>,
@@ -165,8 +165,8 @@ impl ClientBuilder {
 
     /// Adds a filter; a message must pass all of them.
     pub fn filter(mut self, filter: impl Filter + 'static) -> Self {
-        match filter.severity_max() {
-            Some(bound) => self.severity_max = self.severity_max.min(bound),
+        match filter.plain() {
+            Some(rule) => self.front.add(rule),
             None => self.filters.push(Box::new(filter)),
         }
         self
@@ -192,7 +192,7 @@ impl ClientBuilder {
         Client(Arc::new(Inner {
             logger,
             severity: self.severity.unwrap_or_default(),
-            severity_max: self.severity_max,
+            front: self.front,
             disabled_timers: self.disabled_timers.unwrap_or_default(),
             aggregate: settings.aggregate,
             filters: self.filters,
@@ -220,8 +220,8 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     logger: String,
     severity: Severity,
-    /// Bounds of severity alone, looked at before anything else.
-    severity_max: Severity,
+    /// Plain rules, looked at before anything else.
+    front: Front,
     disabled_timers: HashSet<String>,
     /// Whether calls by name are summed.
     aggregate: bool,
@@ -260,7 +260,7 @@ impl Client {
             logger: None,
             severity: None,
             disabled_timers: None,
-            severity_max: Severity::DEBUG,
+            front: Front::default(),
             filters: Vec::new(),
             target: None,
             settings: None,
@@ -276,10 +276,11 @@ impl Client {
     /// False when messages of this severity are refused whatever they say.
     #[must_use]
     pub fn is_enabled(&self, severity: Severity) -> bool {
-        severity <= self.0.severity_max
+        !self.0.front.refuses_severity(severity)
     }
 
     /// Sends a message of any type. Never waits, never fails: what is refused is counted.
+    #[inline]
     pub fn metlog(&self, kind: &str, options: Options<'_>) {
         self.send(kind, &options, &[]);
     }
@@ -371,7 +372,7 @@ impl Client {
 
     /// Sends `text` as an `oldstyle` message.
     pub fn log(&self, severity: Severity, text: &str, options: Options<'_>) {
-        if severity > self.0.severity_max {
+        if self.0.front.refuses_severity(severity) {
             return self.0.channel.filter();
         }
         self.send("oldstyle", &Options { severity: Some(severity), payload: Some(&text), ..options }, &[]);
@@ -394,12 +395,25 @@ impl Client {
         self.send(metric.kind, &Options { payload: Some(&metric.payload), ..options }, &own);
     }
 
+    /// Plain rules first, before anything is set up for the rest.
+    #[inline]
     fn send(&self, kind: &str, options: &Options<'_>, own: &[(&str, &dyn Encode)]) {
-        let inner = &self.0;
-        let severity = options.severity.unwrap_or(inner.severity);
-        if severity > inner.severity_max {
-            return inner.channel.filter();
+        let severity = options.severity.unwrap_or(self.0.severity);
+        if self.0.front.refuses(severity, kind) {
+            return self.0.channel.filter();
         }
+        self.send_passed(kind, severity, options, own);
+    }
+
+    #[inline(never)]
+    fn send_passed(
+        &self,
+        kind: &str,
+        severity: Severity,
+        options: &Options<'_>,
+        own: &[(&str, &dyn Encode)],
+    ) {
+        let inner = &self.0;
         let logger = options.logger.unwrap_or(&inner.logger);
         let timestamp = options.timestamp.unwrap_or_else(clock::now);
         let passed = inner.pass(&Head { kind, severity, logger, timestamp });

@@ -9,10 +9,87 @@ pub trait Filter: Send + Sync {
     /// True lets the message pass.
     fn keep(&self, head: &Head<'_>) -> bool;
 
-    /// The bound, of a filter that is nothing but a bound of severity: the client then looks at it before anything else.
-    fn severity_max(&self) -> Option<Severity> {
+    /// The same as a plain rule, if it is one: the client then looks at it before anything else.
+    fn plain(&self) -> Option<Plain> {
         None
     }
+}
+
+/// What a client can decide at the cost of a comparison or two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plain {
+    /// Nothing less severe passes.
+    SeverityMax(Severity),
+    /// These types do not pass.
+    Without(HashSet<String>),
+    /// Only these types pass.
+    Only(HashSet<String>),
+}
+
+/// All plain rules of a client.
+#[derive(Debug)]
+pub(crate) struct Front {
+    severity_max: Severity,
+    without: Types,
+    only: Option<Types>,
+}
+
+impl Default for Front {
+    fn default() -> Self {
+        Self { severity_max: Severity::DEBUG, without: Types::default(), only: None }
+    }
+}
+
+impl Front {
+    pub(crate) fn add(&mut self, rule: Plain) {
+        match rule {
+            Plain::SeverityMax(bound) => self.severity_max = self.severity_max.min(bound),
+            Plain::Without(types) => self.without.0.extend(types),
+            Plain::Only(types) => match &mut self.only {
+                Some(only) => only.0.retain(|name| types.contains(name)),
+                None => self.only = Some(Types(types.into_iter().collect())),
+            },
+        }
+    }
+
+    /// True when no message of this severity passes.
+    #[inline]
+    pub(crate) fn refuses_severity(&self, severity: Severity) -> bool {
+        severity > self.severity_max
+    }
+
+    #[inline]
+    pub(crate) fn refuses(&self, severity: Severity, kind: &str) -> bool {
+        self.refuses_severity(severity)
+            || self.without.contains(kind)
+            || self.only.as_ref().is_some_and(|only| !only.contains(kind))
+    }
+}
+
+/// Names of types. Most configurations have a few, which are compared faster than they are hashed.
+#[derive(Debug, Default)]
+struct Types(Vec<String>);
+
+impl Types {
+    #[inline]
+    fn contains(&self, kind: &str) -> bool {
+        self.0.iter().any(|name| is_same(name.as_bytes(), kind.as_bytes()))
+    }
+}
+
+/// Equality of short names without a call.
+#[inline]
+fn is_same(name: &[u8], other: &[u8]) -> bool {
+    name.len() == other.len()
+        && match name.len() {
+            8..=16 => {
+                name.first_chunk::<8>() == other.first_chunk() && name.last_chunk::<8>() == other.last_chunk()
+            }
+            4..=7 => {
+                name.first_chunk::<4>() == other.first_chunk() && name.last_chunk::<4>() == other.last_chunk()
+            }
+            _ => name == other,
+        }
 }
 
 /// Drops what is less severe than a bound.
@@ -24,8 +101,8 @@ impl Filter for SeverityMax {
         head.severity <= self.0
     }
 
-    fn severity_max(&self) -> Option<Severity> {
-        Some(self.0)
+    fn plain(&self) -> Option<Plain> {
+        Some(Plain::SeverityMax(self.0))
     }
 }
 
@@ -37,6 +114,10 @@ impl Filter for TypeBlacklist {
     fn keep(&self, head: &Head<'_>) -> bool {
         !self.0.contains(head.kind)
     }
+
+    fn plain(&self) -> Option<Plain> {
+        Some(Plain::Without(self.0.clone()))
+    }
 }
 
 /// Drops every type but those named.
@@ -46,6 +127,10 @@ pub struct TypeWhitelist(pub HashSet<String>);
 impl Filter for TypeWhitelist {
     fn keep(&self, head: &Head<'_>) -> bool {
         self.0.contains(head.kind)
+    }
+
+    fn plain(&self) -> Option<Plain> {
+        Some(Plain::Only(self.0.clone()))
     }
 }
 
@@ -96,6 +181,41 @@ mod tests {
                 filter.keep(&Head { kind, severity, logger: "", timestamp: Timestamp::default() })
             });
             assert_eq!(kept, *expected, "row {row}");
+            let mut front = Front::default();
+            if let Some(plain) = filter.plain() {
+                front.add(plain);
+                let kept = heads.map(|(kind, severity)| !front.refuses(severity, kind));
+                assert_eq!(kept, *expected, "row {row} as a plain rule");
+            }
+        }
+    }
+
+    #[test]
+    fn plain_rules_add_up() {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<HashSet<_>>();
+        let mut front = Front::default();
+        front.add(Plain::Only(set(&["a", "b", "c"])));
+        front.add(Plain::Only(set(&["b", "c", "d"])));
+        front.add(Plain::Without(set(&["c"])));
+        front.add(Plain::SeverityMax(Severity::ERROR));
+        front.add(Plain::SeverityMax(Severity::WARNING));
+        let passing = ["a", "b", "c", "d"].map(|kind| !front.refuses(Severity::ERROR, kind));
+        assert_eq!(passing, [false, true, false, false]);
+        assert!(front.refuses(Severity::WARNING, "b"));
+    }
+
+    #[test]
+    fn names_of_any_length_are_told_apart() {
+        let alphabet = "abcdefghijklmnopqrstuvwxyz";
+        for length in 0..=alphabet.len() {
+            let types = Types(vec![alphabet[..length].to_owned()]);
+            assert!(types.contains(&alphabet[..length]));
+            assert!(!types.contains(&format!("{}x", &alphabet[..length])));
+            for changed in 0..length {
+                let mut other = alphabet[..length].to_owned();
+                other.replace_range(changed..=changed, "X");
+                assert!(!types.contains(&other), "{other}");
+            }
         }
     }
 }
