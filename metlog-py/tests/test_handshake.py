@@ -6,11 +6,10 @@ import threading
 import time
 
 import pytest
+import zmq
 
 from metlog.client import MetlogClient
 from metlog.senders.zmq import ZmqHandshakePubSender
-
-zmq = pytest.importorskip("zmq")
 
 
 @pytest.fixture

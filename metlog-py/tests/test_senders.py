@@ -6,6 +6,7 @@ import socket
 from unittest import mock
 
 import pytest
+import zmq
 from conftest import KEYS
 
 from metlog.client import MetlogClient
@@ -206,7 +207,6 @@ def test_an_overridden_send_message_sees_every_message(path):
 
 
 def test_push_reaches_a_pull_socket_and_pub_a_subscriber():
-    zmq = pytest.importorskip("zmq")
     context = zmq.Context()
     pull, sub = context.socket(zmq.PULL), context.socket(zmq.SUB)
     sub.setsockopt(zmq.SUBSCRIBE, b"")
