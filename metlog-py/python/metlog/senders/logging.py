@@ -16,6 +16,9 @@ __all__ = ["StdLibLoggingSender"]
 
 EVERY_TYPE = "*"
 
+# For what is no severity.
+UNKNOWN = logging.WARNING
+
 
 class StdLibLoggingSender:
     """Logs messages to the logger `logger_name`, or the root logger.
@@ -58,8 +61,7 @@ class StdLibLoggingSender:
         self.logger.log(self._level(msg["severity"]), text)
 
     def _level(self, severity: object) -> int:
-        known = isinstance(severity, int) and severity in self.SEVERITY_MAP
-        return self.SEVERITY_MAP[severity] if known else logging.WARNING  # type: ignore[index]
+        return self.SEVERITY_MAP.get(severity, UNKNOWN) if isinstance(severity, int) else UNKNOWN
 
 
 def _listed(types: str | Iterable[str] | None, usual: str) -> list[str]:
