@@ -81,11 +81,12 @@ fn names() -> Vec<String> {
 const FLOOR: &str = "thread-local load + store";
 const INT_COUNTER: &str = "prometheus IntCounter";
 const OWN_MAP: &str = "own map by name, foldhash";
+const OWN_MAP_ONE: &str = "own map by one constant name";
 const CLOCKS: &str = "two quanta readings";
 
 fn floors<'a>(counter: &'a prometheus::IntCounter, clock: &'a quanta::Clock) -> Vec<Case<'a>> {
     MAP.with_borrow_mut(|map| {
-        let more = (0..100).map(|n| format!("sync.request.{n}"));
+        let more = (0..100).map(|n| format!("sync.request.{n}")).chain([NAME.to_owned()]);
         map.extend(more.chain(names()).map(|name| (name, 0)));
     });
     let cell =
@@ -106,6 +107,7 @@ fn floors<'a>(counter: &'a prometheus::IntCounter, clock: &'a quanta::Clock) -> 
         floor(FLOOR, many(cell)),
         floor(INT_COUNTER, many(move || counter.inc_by(black_box(1)))),
         floor(OWN_MAP, many_names(map)),
+        floor(OWN_MAP_ONE, many(move || map(black_box(NAME)))),
         floor(CLOCKS, many(clocks)),
     ]
 }
@@ -130,6 +132,11 @@ fn cases<'a>(
             name: "counter by name",
             work: many_names(|name| aggregates.incr(name, black_box(1))),
             bars: &[(OWN_MAP, 1.5, 0.0)],
+        },
+        Case {
+            name: "counter by one constant name",
+            work: many(|| aggregates.incr(black_box(NAME), black_box(1))),
+            bars: &[(OWN_MAP_ONE, 1.5, 0.0)],
         },
         Case {
             name: "timer start + stop by handle",

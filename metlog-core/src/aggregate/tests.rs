@@ -53,6 +53,20 @@ fn each_kind_leaves_as_its_message_and_what_did_not_move_stays() {
     assert_eq!(flushed(&aggregates), ["counter hits -1", "gauge temp 21.5"]);
 }
 
+/// A thread remembers where its last name lay.
+#[test]
+fn a_name_in_the_place_of_another_is_not_taken_for_it() {
+    let aggregates = aggregates();
+    let mut name = String::with_capacity(8);
+    for text in ["first", "other", "first", "firs", "first", "other"] {
+        name.clear();
+        name.push_str(text);
+        aggregates.incr(&name, 1);
+        aggregates.incr(&name, 1);
+    }
+    assert_eq!(flushed(&aggregates), ["counter firs 2", "counter first 6", "counter other 4"]);
+}
+
 #[test]
 fn numbers_that_are_none_are_left_out() {
     let aggregates = aggregates();
