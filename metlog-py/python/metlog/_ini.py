@@ -7,10 +7,10 @@ plugin: ``provider`` and its settings.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
 from configparser import ConfigParser
 from typing import Any, TextIO
 
+from metlog.config import nest_prefixes
 from metlog.exceptions import ConfigError, EnvironmentNotFoundError
 
 TRUE = frozenset({"true", "t", "on", "yes"})
@@ -44,23 +44,6 @@ def _provided(parser: ConfigParser, section: str) -> tuple[str, dict[str, Any]]:
         msg = f"section [{section}] has no provider, expected a dotted name"
         raise ConfigError(msg)
     return provider, {name: convert(value) for name, value in options.items()}
-
-
-def nest_prefixes(
-    config_dict: Mapping[str, Any],
-    prefixes: Sequence[str] | None = None,
-    separator: str = "_",
-) -> dict[str, Any]:
-    """Copy each key ``<prefix>_<name>`` to the key `name` of the dict ``<prefix>``, over what is there."""
-    nested = dict(config_dict)
-    for prefix in ("sender", "global") if prefixes is None else prefixes:
-        start = prefix + separator
-        flat = {
-            name.removeprefix(start): value for name, value in config_dict.items() if name.startswith(start)
-        }
-        if flat:
-            nested[prefix] = {**nested.get(prefix, {}), **flat}
-    return nested
 
 
 def convert(value: str) -> Any:

@@ -67,7 +67,7 @@ class MetlogClient(_metlog.Client):
         self._timer_obs: dict[str, _Timer] = {}
         self._pid: int | None = None
         self._hostname: str | None = None
-        self._config = ""
+        self._configuration: dict[str, Any] | None = None
         self.setup(sender, logger, severity, disabled_timers, filters)
 
     def setup(
@@ -137,6 +137,13 @@ class MetlogClient(_metlog.Client):
     def is_active(self) -> bool:
         """True when a sender is configured."""
         return not isinstance(self._sender, NoSendSender)
+
+    @property
+    def _config(self) -> str:
+        """The configuration that made the client, as JSON; what JSON does not have, as its `repr`."""
+        import json
+
+        return "" if self._configuration is None else json.dumps(self._configuration, default=repr)
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)

@@ -9,21 +9,29 @@
  "global": {}}
 """
 
-import copy
-import functools
-import io
-import json
-import sys
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO
+from __future__ import annotations
 
-from metlog._ini import convert as _convert
-from metlog._ini import dict_from_stream_config, nest_prefixes
+import copy
+import sys
+
+# `collections.abc`, without `collections`.
+from _collections_abc import Mapping, Sequence
+
 from metlog.client import MetlogClient
 from metlog.exceptions import ConfigError, MissingKeyError
 from metlog.holder import CLIENT_HOLDER
 from metlog.path import resolve_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TextIO
+
+    from metlog._ini import convert as _convert
+    from metlog._ini import dict_from_stream_config
+
+    Config = Mapping[str, Any]
+    Resolve = Callable[[str], Any]
 
 __all__ = [
     "_convert",
@@ -33,9 +41,6 @@ __all__ = [
     "dict_from_stream_config",
     "nest_prefixes",
 ]
-
-Config = Mapping[str, Any]
-Resolve = Callable[[str], Any]
 
 
 def client_from_dict_config(
@@ -50,7 +55,11 @@ def client_from_dict_config(
     Raises `ConfigError` for what cannot work, naming the key.
     """
     nested = nest_prefixes(_copied(config))
-    resolve = functools.partial(resolve_name, package=_package_of_caller())
+    package = _package_of_caller()
+
+    def resolve(name: str) -> Any:
+        return resolve_name(name, package)
+
     sender = _sender(nested.get("sender", {}), resolve)
     filters = [
         _call(f"filters[{place}]", resolve(provider), **settings)
@@ -71,7 +80,7 @@ def client_from_dict_config(
     if clear_global:
         CLIENT_HOLDER.global_config.clear()
     CLIENT_HOLDER.global_config.update(nested.get("global") or {})
-    client._config = json.dumps(nested, default=repr)
+    client._configuration = nested
     return client
 
 
@@ -82,6 +91,8 @@ def client_from_stream_config(
     clear_global: bool = False,
 ) -> MetlogClient:
     """Make a client from the section `section` of an INI file."""
+    from metlog._ini import dict_from_stream_config
+
     return client_from_dict_config(dict_from_stream_config(stream, section), client, clear_global)
 
 
@@ -92,7 +103,37 @@ def client_from_text_config(
     clear_global: bool = False,
 ) -> MetlogClient:
     """Make a client from the section `section` of an INI text."""
+    import io
+    import textwrap
+
     return client_from_stream_config(io.StringIO(textwrap.dedent(text)), section, client, clear_global)
+
+
+def nest_prefixes(
+    config_dict: Mapping[str, Any],
+    prefixes: Sequence[str] | None = None,
+    separator: str = "_",
+) -> dict[str, Any]:
+    """Copy each key ``<prefix>_<name>`` to the key `name` of the dict ``<prefix>``, over what is there."""
+    nested = dict(config_dict)
+    for prefix in ("sender", "global") if prefixes is None else prefixes:
+        start = prefix + separator
+        flat = {
+            name.removeprefix(start): value for name, value in config_dict.items() if name.startswith(start)
+        }
+        if flat:
+            nested[prefix] = {**nested.get(prefix, {}), **flat}
+    return nested
+
+
+def __getattr__(name: str) -> object:
+    # INI texts need `configparser`, dicts do not.
+    if name in ("_convert", "dict_from_stream_config"):
+        from metlog import _ini
+
+        return getattr(_ini, name.removeprefix("_"))
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
 
 
 def _copied(config: Config) -> dict[str, Any]:

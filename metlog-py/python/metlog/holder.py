@@ -1,11 +1,15 @@
 """The clients of an application, by name, so that its modules need not pass them around."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
 
 from metlog.client import MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.senders.base import NoSendSender
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 __all__ = ["CLIENT_HOLDER", "MetlogClientHolder", "get_client"]
 

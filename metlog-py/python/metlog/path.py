@@ -4,14 +4,19 @@ A name is ``package.module.name`` or ``package.module:name``; one that starts wi
 to a package.
 """
 
+from __future__ import annotations
+
 import importlib
 import os
 import sys
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
 from metlog.exceptions import UnresolvedNameError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 __all__ = [
     "CALLER_PACKAGE",
