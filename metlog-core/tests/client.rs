@@ -384,3 +384,13 @@ fn books_that_are_never_due_are_not_sent() {
     client.close(SOON);
     assert_eq!(captured.messages().len(), 1);
 }
+
+#[test]
+fn settings_that_cannot_work_are_told_of_and_the_defaults_stand_in() {
+    let (memory, captured) = sender::memory::channel();
+    let settings = Settings { queue_bytes: 0, ..Settings::default() };
+    let client = Client::builder().sender(memory).settings(settings).build();
+    client.incr("n");
+    client.close(SOON);
+    assert_eq!(captured.messages().len(), 1);
+}

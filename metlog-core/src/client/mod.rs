@@ -12,117 +12,22 @@ use crate::{
     aggregate::{Aggregates, Counter},
     channel::Channel,
     clock,
-    config::{EXIT_TIMEOUT, Settings},
     filter::{Filter, Front},
-    message::{ORIGINAL_FIELD, Severity},
-    process,
-    queue::Room,
+    message::Severity,
     sample::Rate,
-    sender::Target,
     stats::{Reason, Stats},
     timer::Timer,
-    timestamp::Timestamp,
-    value::{Encode, Encoded},
-    wire::{
-        pack,
-        record::{self, Head, Identity, Parts},
-    },
+    value::Encode,
+    wire::record::{self, Head, Parts},
 };
+mod builder;
+mod options;
+
+pub use builder::ClientBuilder;
+pub use options::{FieldSet, Options, fields};
+use options::{encode_fields, given_identity};
+
 pub use crate::{channel::close_all, value::Count};
-
-/// The fields of a call.
-#[derive(Clone, Copy)]
-pub enum FieldSet<'a> {
-    /// Names with their values.
-    Pairs(&'a [(&'a str, &'a dyn Encode)]),
-    /// `count` names and values as MessagePack already, one after another: what a language's face makes.
-    Encoded {
-        /// How many pairs there are.
-        count: usize,
-        /// Name, value, name, value, ...
-        pairs: Encoded<'a>,
-    },
-}
-
-/// The fields of a call, as a list of names and values.
-#[must_use]
-pub fn fields<'a>(pairs: &'a [(&'a str, &'a dyn Encode)]) -> FieldSet<'a> {
-    FieldSet::Pairs(pairs)
-}
-
-impl FieldSet<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Pairs(pairs) => pairs.len(),
-            Self::Encoded { count, .. } => *count,
-        }
-    }
-
-    pub(crate) fn encode_pairs(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Pairs(pairs) => pairs.iter().for_each(|(name, value)| {
-                name.encode(out);
-                value.encode(out);
-            }),
-            Self::Encoded { pairs, .. } => pairs.encode(out),
-        }
-    }
-}
-
-impl Default for FieldSet<'_> {
-    fn default() -> Self {
-        Self::Pairs(&[])
-    }
-}
-
-/// What a call may say beyond its name; what it leaves out comes from the client.
-#[derive(Clone, Copy, Default)]
-pub struct Options<'a> {
-    /// Instead of the client's logger.
-    pub logger: Option<&'a str>,
-    /// Instead of the client's severity.
-    pub severity: Option<Severity>,
-    /// Instead of the empty text.
-    pub payload: Option<&'a dyn Encode>,
-    /// None by default.
-    pub fields: FieldSet<'a>,
-    /// Instead of now.
-    pub timestamp: Option<Timestamp>,
-    /// Instead of this process.
-    pub pid: Option<i64>,
-    /// Instead of this host.
-    pub hostname: Option<&'a str>,
-    /// Values the caller gave for a column they do not fit, kept under `fields.original`.
-    pub original: &'a [(&'a str, &'a dyn Encode)],
-}
-
-impl Options<'_> {
-    /// How many fields they make.
-    pub(crate) fn count_fields(&self) -> usize {
-        self.fields.len() + usize::from(!self.original.is_empty())
-    }
-
-    /// The field of the values that did not fit their columns.
-    pub(crate) fn encode_original(&self, out: &mut Vec<u8>) {
-        if !self.original.is_empty() {
-            ORIGINAL_FIELD.encode(out);
-            pack::map(out, self.original.len());
-            FieldSet::Pairs(self.original).encode_pairs(out);
-        }
-    }
-
-    /// True when nothing was given.
-    fn is_plain(&self) -> bool {
-        let Self { logger, severity, payload: _, fields, timestamp, pid, hostname, original } = self;
-        logger.is_none()
-            && severity.is_none()
-            && timestamp.is_none()
-            && pid.is_none()
-            && hostname.is_none()
-            && fields.len() == 0
-            && original.is_empty()
-    }
-}
 
 /// What a close has left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -133,83 +38,6 @@ pub struct Report {
     pub waiting: u64,
     /// Messages given up after they were accepted.
     pub dropped: u64,
-}
-
-/// Sets up a [`Client`].
-#[must_use]
-pub struct ClientBuilder {
-    pub(crate) logger: Option<String>,
-    pub(crate) severity: Option<Severity>,
-    pub(crate) disabled_timers: Option<HashSet<String>>,
-    front: Front,
-    filters: Vec<Box<dyn Filter>>,
-    pub(crate) target: Option<Arc<dyn Target>>,
-    pub(crate) settings: Option<Settings>,
-}
-
-impl ClientBuilder {
-    /// The default logger of every message, and the application's name in reports; empty by default.
-    pub fn logger(self, logger: impl Into<String>) -> Self {
-        Self { logger: Some(logger.into()), ..self }
-    }
-
-    /// The default severity; informational (6) by default.
-    pub fn severity(self, severity: Severity) -> Self {
-        Self { severity: Some(severity), ..self }
-    }
-
-    /// Names of timers that measure nothing, `*` for all of them; none by default.
-    pub fn disabled_timers<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
-        Self { disabled_timers: Some(names.into_iter().map(Into::into).collect()), ..self }
-    }
-
-    /// Adds a filter; a message must pass all of them.
-    pub fn filter(mut self, filter: impl Filter + 'static) -> Self {
-        match filter.plain() {
-            Some(rule) => self.front.add(rule),
-            None => self.filters.push(Box::new(filter)),
-        }
-        self
-    }
-
-    /// Where to send; the sidecar of this host by default.
-    pub fn sender(self, target: impl Target + 'static) -> Self {
-        Self { target: Some(Arc::new(target)), ..self }
-    }
-
-    /// Bounds of the hand-off and of a batch.
-    pub fn settings(self, settings: Settings) -> Self {
-        Self { settings: Some(settings), ..self }
-    }
-
-    /// The client. It starts no thread and opens no socket before its first message.
-    pub fn build(self) -> Client {
-        process::install_hooks(|| close_all(EXIT_TIMEOUT));
-        let target = self.target.unwrap_or_else(default_target);
-        let logger = self.logger.unwrap_or_default();
-        let settings = self.settings.unwrap_or_default();
-        let channel = Channel::new(target, logger.clone(), settings);
-        Client(Arc::new(Inner {
-            logger,
-            severity: self.severity.unwrap_or_default(),
-            front: self.front,
-            disabled_timers: self.disabled_timers.unwrap_or_default(),
-            aggregate: settings.aggregate,
-            filters: self.filters,
-            channel,
-        }))
-    }
-}
-
-#[cfg(feature = "zmq")]
-fn default_target() -> Arc<dyn Target> {
-    Arc::new(crate::sender::zmq::Push { endpoints: crate::config::default_endpoints() })
-}
-
-/// Without ZeroMQ in the build there is no sidecar to reach.
-#[cfg(not(feature = "zmq"))]
-fn default_target() -> Arc<dyn Target> {
-    Arc::new(crate::sender::stream::Stream::Stderr)
 }
 
 /// A cheap handle: clones share one hand-off and one worker. It has no duty on drop: [`Client::close`], the end of the
@@ -256,15 +84,7 @@ macro_rules! levels {
 impl Client {
     /// Starts to set one up.
     pub fn builder() -> ClientBuilder {
-        ClientBuilder {
-            logger: None,
-            severity: None,
-            disabled_timers: None,
-            front: Front::default(),
-            filters: Vec::new(),
-            target: None,
-            settings: None,
-        }
+        ClientBuilder::default()
     }
 
     /// The logger of messages that name no other.
@@ -440,7 +260,7 @@ impl Client {
     pub(crate) fn defer(&self, bytes: usize, work: impl FnOnce(&Self) + Send + 'static) {
         let live = self.0.channel.live();
         let client = self.clone();
-        let pushed = Room::take(&live.queue, bytes).and_then(|room| {
+        let pushed = crate::queue::Room::take(&live.queue, bytes).and_then(|room| {
             // Before the work is, so that the end of the process knows of it.
             live.start_worker(&client.0.channel);
             live.deferred.push(Box::new(move || {
@@ -501,22 +321,4 @@ impl Inner {
             Err(_) => Err(Reason::FilterError),
         }
     }
-}
-
-/// The sender's identity, when the caller gave another than this process'.
-fn given_identity<'a>(options: &Options<'a>, own: Identity<'a>) -> Option<Identity<'a>> {
-    if options.pid.is_none() && options.hostname.is_none() {
-        return None;
-    }
-    let pid = options.pid.unwrap_or(own.pid);
-    let given = Identity { pid, hostname: options.hostname.unwrap_or(own.hostname), ..own };
-    (given != own).then_some(given)
-}
-
-fn encode_fields(options: &Options<'_>, own: &[(&str, &dyn Encode)], out: &mut Vec<u8>) {
-    let own = FieldSet::Pairs(own);
-    pack::map(out, options.count_fields() + own.len());
-    options.fields.encode_pairs(out);
-    own.encode_pairs(out);
-    options.encode_original(out);
 }
