@@ -43,6 +43,9 @@ demo: $(WHEEL) $(ADDON) ## Starts both daemons and three applications, shows wha
 test: $(WHEEL) $(ADDON) ## Runs every test: Rust and whole-system, Python, Node
 	@echo "== testing the Rust crates and the whole system"
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo test --workspace -- --quiet
+	@echo "== testing the integrations of metlog-core"
+	@cargo test --package metlog-core --all-features --test log --test tracing --test tower -- --quiet
+	@cargo test --package metlog-core --all-features --doc -- --quiet
 	@echo "== testing the Python package"
 	@$(VENV_PYTHON) -m pytest -q metlog-py/tests
 	@echo "== testing the npm package"

@@ -10,7 +10,21 @@ rustfmt() { cargo fmt --all --check; }
 
 clippy() { cargo clippy --workspace --all-targets -- --deny warnings; }
 
-rustdoc() { RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps; }
+# Only metlog-core has features: with all of them, and with each alone.
+features() {
+    local code=0 feature
+    cargo clippy --package metlog-core --all-targets --all-features -- --deny warnings || code=1
+    for feature in "" zmq exceptions config log panic tower tracing; do
+        cargo clippy --quiet --package metlog-core --lib --no-default-features --features "$feature" \
+            -- --deny warnings || { echo "with the feature \"$feature\" alone" && code=1; }
+    done
+    return "$code"
+}
+
+rustdoc() {
+    RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps &&
+        RUSTDOCFLAGS="--deny warnings" cargo doc --package metlog-core --all-features --no-deps
+}
 
 # Cargo only warns of a key it does not know, and builds as if it were not there. A lock file left behind fails too.
 manifests() {
@@ -75,7 +89,7 @@ project_files() {
     done
 }
 
-checks=(rustfmt manifests clippy rustdoc deny advisories ruff_lint ruff_format mypy_strict stubtest
+checks=(rustfmt manifests clippy features rustdoc deny advisories ruff_lint ruff_format mypy_strict stubtest
     typescript javascript shell_scripts spelling file_lengths)
 for name in "$@"; do
     [[ " ${checks[*]} " == *" $name "* ]] || { echo "error: no check is named $name; there are: ${checks[*]}" >&2 && exit 2; }

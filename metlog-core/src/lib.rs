@@ -21,6 +21,7 @@ mod channel;
 pub mod client;
 mod clock;
 pub mod config;
+#[cfg_attr(not(feature = "exceptions"), expect(dead_code, reason = "only exceptions are deferred"))]
 mod deferred;
 pub mod error;
 #[cfg(feature = "exceptions")]

@@ -175,12 +175,13 @@ impl Gate {
     }
 
     /// Room for `bytes` of something that is to become a message.
+    #[cfg(feature = "exceptions")]
     pub(super) fn try_reserve(&self, bytes: usize) -> Result<(), Refusal> {
         self.admit()?;
         self.take(signed(bytes))
     }
 
-    /// As [`Gate::try_reserve`], whatever waits.
+    /// Room for `bytes`, whatever waits.
     pub(super) fn reserve(&self, bytes: usize) {
         self.taken_bytes.fetch_add(signed(bytes), Ordering::Relaxed);
     }

@@ -1,12 +1,12 @@
 //! Bounded hand-off from application threads to the worker, without a lock.
 //!
-//! Every thread has a lane of its own ([`lane`]), a chain of chunks ([`chain`]) to which it appends encoded records; the
-//! worker reads them. What they share is one gate ([`gate`]), a few atomics that say how much waits, whether the hand-off
+//! Every thread has a lane of its own (`lane`), a chain of chunks (`chain`) to which it appends encoded records; the
+//! worker reads them. What they share is one gate (`gate`), a few atomics that say how much waits, whether the hand-off
 //! is closed and whether the worker sleeps. A call waits for nobody, also not for a worker that lost the processor in the
 //! middle of something. Order is kept per thread.
 //!
 //! The bound counts a record from the call until its batch has left the process: in a chunk, in the worker, in the
-//! socket's buffer or unacknowledged ([`Room`]).
+//! socket's buffer or unacknowledged (`Room`).
 
 use std::{
     fmt,
