@@ -1,6 +1,7 @@
 """Decorators: what they send, when they bind, what switches them off."""
 
 import asyncio
+import functools
 import inspect
 import json
 
@@ -211,6 +212,19 @@ def test_one_decorator_with_arguments_wraps_several_functions(client):
     one, two = counted(lambda: 1), counted(lambda: 2)
     assert (one(), two()) == (1, 2)
     assert len(client.sender.msgs) == 2
+
+
+def test_what_has_no_name_is_named_by_its_class(client):
+    @timeit
+    class Call:
+        def __call__(self):
+            return 7
+
+    assert isinstance(Call(), Call.__wrapped__)
+    assert timeit(Call.__wrapped__())() == 7
+    assert timeit(functools.partial(int, "7"))() == 7
+    names = [name for _, name in sent(client)]
+    assert names == [f"{__name__}.Call", f"{__name__}.Call", "functools.partial"]
 
 
 def test_a_framework_sees_which_decorators_a_function_has():

@@ -20,6 +20,13 @@ __all__ = ["MetlogDecorator"]
 # `inspect.CO_COROUTINE`.
 CO_COROUTINE = 0x80
 
+# What `inspect` tells functions by. Other names like these say what an object can do, which is for its class.
+OF_FUNCTIONS = frozenset(
+    {"__annotations__", "__closure__", "__code__", "__defaults__", "__globals__", "__kwdefaults__"}
+)
+    {"__annotations__", "__closure__", "__code__", "__defaults__", "__globals__", "__kwdefaults__"}
+)
+
 
 class MetlogDecorator:
     """Wraps a function; a subclass says by `metlog_call` what each call does.
@@ -77,7 +84,7 @@ class MetlogDecorator:
         # The function's, which `inspect` and frameworks look for. Looked up in `__dict__`, since copying and
         # unpickling ask before there is one.
         function = self.__dict__.get("_fn")
-        if function is None or (name.startswith("__") and name.endswith("__") and not _is_of_functions(name)):
+        if function is None or (name.startswith("__") and name not in OF_FUNCTIONS):
             msg = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(msg)
         return getattr(function, name)
@@ -108,22 +115,8 @@ class MetlogDecorator:
         if self.client is None:
             name = self.client_name
             self.client = CLIENT_HOLDER.default_client if name is None else CLIENT_HOLDER.get_client(name)
-        if self.client is None:
-            return self._function()
-        self._settled = self.metlog_call if self.predicate() else self._function()
-        return self._settled
-
-    def _function(self) -> Callable[..., Any]:
         function: Callable[..., Any] = self._fn
-        return function
-
-
-def _is_of_functions(name: str) -> bool:
-    return name in (
-        "__code__",
-        "__defaults__",
-        "__kwdefaults__",
-        "__annotations__",
-        "__globals__",
-        "__closure__",
-    )
+        if self.client is None:
+            return function
+        self._settled = self.metlog_call if self.predicate() else function
+        return self._settled

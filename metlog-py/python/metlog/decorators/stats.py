@@ -22,7 +22,7 @@ class timeit(_Named):  # noqa: N801 - a decorator's name
 
     def predicate(self) -> bool:
         """Tell whether the decorator is to work."""
-        names = {"*", self._fn.__name__, *map(str, self.args[:1]), str(self.kwargs.get("name"))}
+        names = {"*", str(self.__name__), *map(str, self.args[:1]), str(self.kwargs.get("name"))}
         return super().predicate() and names.isdisjoint(self.client._disabled_timers)
 
     def metlog_call(self, *args: Any, **kwargs: Any) -> Any:
