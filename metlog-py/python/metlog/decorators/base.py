@@ -24,8 +24,6 @@ CO_COROUTINE = 0x80
 OF_FUNCTIONS = frozenset(
     {"__annotations__", "__closure__", "__code__", "__defaults__", "__globals__", "__kwdefaults__"}
 )
-    {"__annotations__", "__closure__", "__code__", "__defaults__", "__globals__", "__kwdefaults__"}
-)
 
 
 class MetlogDecorator:
