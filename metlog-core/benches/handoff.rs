@@ -3,7 +3,7 @@
 //!
 //! For one thread and for four: what a call costs its thread in bursts that fit, what a message costs the whole process
 //! when the threads call as fast as they can, and what a call costs that finds the hand-off full. Then the memory each
-//! keeps when all has left. The client's own hand-off cannot be had alone: `delivery.rs` measures it on its way.
+//! keeps when all has left.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 #[path = "support/handoff/mod.rs"]
@@ -18,7 +18,9 @@ use std::{
     time::Duration,
 };
 
-use candidates::{HandOff, chunks::Chunks, pooled::Pooled, rings::Rings, slots::Slots, stolen::Stolen};
+use candidates::{
+    HandOff, chunks::Chunks, ours::Ours, pooled::Pooled, rings::Rings, slots::Slots, stolen::Stolen,
+};
 use cpu_time::ThreadTime;
 use support::{Measure, in_this_process, measure, on_this_thread, per_operation, run};
 
@@ -193,6 +195,7 @@ fn main() -> ExitCode {
     all.extend(measures::<Stolen>("stolen buffers"));
     all.extend(measures::<Chunks<1>>("stolen chunks"));
     all.extend(measures::<Chunks<4096>>("stolen chunks, counted in steps"));
+    all.extend(measures::<Ours>("chains of chunks, the client's own"));
     let medians = run(all);
     println!();
     for (name, bytes) in [
@@ -202,6 +205,7 @@ fn main() -> ExitCode {
         ("stolen buffers", kept::<Stolen>()),
         ("stolen chunks", kept::<Chunks<1>>()),
         ("stolen chunks, counted in steps", kept::<Chunks<4096>>()),
+        ("chains of chunks, the client's own", kept::<Ours>()),
     ] {
         println!("{name:<58} {:>9} KiB kept after four threads had filled it", bytes / 1024);
     }

@@ -1,6 +1,7 @@
 //! The candidates of the hand-off, each as small as it can be: no books, no wake-ups, only the way of the bytes.
 
 pub(crate) mod chunks;
+pub(crate) mod ours;
 pub(crate) mod pooled;
 pub(crate) mod rings;
 pub(crate) mod slots;
