@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use super::{Delivery, Outgoing, Sender, Target, each_json};
 use crate::{
     error::{Error, ErrorKind},
-    stats::Reason,
+    stats::{Reason, complain},
 };
 
 /// Largest payload of a datagram over IPv4 (65535 - 20 - 8).
@@ -56,6 +56,10 @@ impl Sender for Datagrams {
                 self.text.push('\n');
             }
             if self.text.len() > MAX_DATAGRAM {
+                complain(
+                    "datagram",
+                    &format!("messages over {MAX_DATAGRAM} bytes do not fit a datagram and are dropped"),
+                );
                 return Err(Reason::TooBig);
             }
             let datagram = self.text.as_bytes();
