@@ -235,16 +235,17 @@ impl Client {
     ) {
         let inner = &self.0;
         let logger = options.logger.unwrap_or(&inner.logger);
-        let timestamp = options.timestamp.unwrap_or_else(clock::now);
-        let passed = inner.pass(&Head { kind, severity, logger, timestamp });
+        let timestamp = || options.timestamp.unwrap_or_else(clock::now);
+        let passed = inner.pass(|| Head { kind, severity, logger, timestamp: timestamp() });
         inner.channel.seated(|seat| {
-            if let Err(reason) = passed {
+            // Nothing is built, and no clock read, for a hand-off that takes nothing.
+            if let Err(reason) = passed.and_then(|()| seat.live.queue.admit()) {
                 return seat.live.queue.refuse(&seat.writer, reason);
             }
             let pushed = seat.live.queue.push(&seat.writer, |out| {
                 let fields = |out: &mut Vec<u8>| encode_fields(options, own, out);
                 let identity = given_identity(options, seat.live.identity());
-                let payload = options.payload.unwrap_or(&"");
+                let (payload, timestamp) = (options.payload.unwrap_or(&""), timestamp());
                 record::write(out, Parts { kind, severity, logger, timestamp, payload, fields, identity })
             });
             // The worker also tells of what was refused.
@@ -310,11 +311,12 @@ impl Client {
 
 impl Inner {
     /// Runs the filters; one that panics has refused.
-    fn pass(&self, head: &Head<'_>) -> Result<(), Reason> {
+    fn pass<'a>(&self, head: impl FnOnce() -> Head<'a>) -> Result<(), Reason> {
         if self.filters.is_empty() {
             return Ok(());
         }
-        let all = || self.filters.iter().all(|filter| filter.keep(head));
+        let head = head();
+        let all = || self.filters.iter().all(|filter| filter.keep(&head));
         match catch_unwind(AssertUnwindSafe(all)) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Reason::Filtered),
