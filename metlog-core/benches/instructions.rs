@@ -94,6 +94,7 @@ fn main() -> ExitCode {
         println!("instructions are counted by valgrind, which is not installed");
         return ExitCode::SUCCESS;
     }
+    let mut missed = false;
     for (name, bar, _) in OPERATIONS {
         let counted = instructions(name, COUNTS.1).zip(instructions(name, COUNTS.0));
         let Some((long, short)) = counted else {
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         };
         let each = long.saturating_sub(short) as f64 / f64::from(COUNTS.1 - COUNTS.0);
+        missed |= bar > 0 && each > bar as f64;
         let word = match bar {
             0 => String::new(),
             bar if each <= bar as f64 => format!("ok, bar at most {bar}"),
@@ -108,5 +110,5 @@ fn main() -> ExitCode {
         };
         println!("{name:<45} {each:>8.1} instructions a call  {word}");
     }
-    ExitCode::SUCCESS
+    if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

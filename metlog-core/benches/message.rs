@@ -9,6 +9,7 @@ use std::{
     collections::HashSet,
     hint::black_box,
     io,
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -149,7 +150,7 @@ fn peers() -> Vec<support::Measure<'static>> {
     ]
 }
 
-fn main() {
+fn main() -> ExitCode {
     let (sink, stuck) = (Sink::new(false), Sink::new(true));
     let ours = client(&sink);
     let refused = Client::builder().sender(sink.clone()).filter(SeverityMax(Severity::ERROR)).build();
@@ -191,4 +192,5 @@ fn main() {
     for client in [ours, refused, filtered, full] {
         client.close(Duration::from_secs(2));
     }
+    medians.exit_code()
 }

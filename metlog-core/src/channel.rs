@@ -156,8 +156,10 @@ impl Channel {
 /// Sums whose first use starts the channel's worker: adding never touches the hand-off, so nothing else would.
 fn aggregates(channel: Weak<Channel>, max_names: usize) -> Aggregates {
     Aggregates::new(max_names, move || {
-        if let Some(channel) = channel.upgrade() {
-            channel.live().start_worker(&channel);
+        let Some(channel) = channel.upgrade() else { return };
+        let live = channel.live();
+        if !live.queue.is_closed() {
+            live.start_worker(&channel);
         }
     })
 }
@@ -240,10 +242,13 @@ impl Live {
 
     pub(crate) fn close(&self, timeout: Duration) {
         if self.worker.get().is_none() {
-            return self.queue.close();
+            // A first message that comes at this very moment starts a worker, which has to end as well.
+            return self.shared.begin_close(&self.queue, timeout);
         }
-        let deadline = Instant::now() + timeout.min(worker::LONGEST_CLOSE);
-        self.deferred.finish(timeout.min(worker::LONGEST_CLOSE));
+        let timeout = timeout.min(worker::LONGEST_CLOSE);
+        let deadline = Instant::now() + timeout;
+        // What is deferred becomes messages first; half of the time is kept to send them.
+        self.deferred.finish(timeout / 2);
         self.shared.close(&self.queue, deadline.saturating_duration_since(Instant::now()));
     }
 }
@@ -255,7 +260,6 @@ pub fn close_all(timeout: Duration) {
     let deadline = Instant::now() + timeout;
     let all = CHANNELS.swap(None);
     let open: Vec<_> = all.iter().flat_map(|all| all.iter()).filter(|live| live.is_open()).collect();
-    // What is deferred becomes messages first; half of the time is kept to send them.
     for live in &open {
         live.deferred.finish((deadline - timeout / 2).saturating_duration_since(Instant::now()));
     }

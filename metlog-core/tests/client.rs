@@ -394,3 +394,68 @@ fn settings_that_cannot_work_are_told_of_and_the_defaults_stand_in() {
     client.close(SOON);
     assert_eq!(captured.messages().len(), 1);
 }
+
+/// The worker ended with it: nothing was dropped, and flush and close waited for nobody.
+#[test]
+fn a_sender_that_panics_closes_its_client_and_the_books_balance() {
+    struct Faulty;
+    impl Target for Faulty {
+        fn connect(&self) -> Result<Box<dyn Sender>, metlog_core::Error> {
+            Ok(Box::new(Self))
+        }
+    }
+    impl Sender for Faulty {
+        fn send(&mut self, _: &Outgoing) -> Result<Delivery, metlog_core::Error> {
+            panic!("a sender that fails")
+        }
+    }
+    let client = Client::builder().sender(Faulty).build();
+    (0..10).for_each(|_| client.incr("n"));
+    assert!(!client.flush(SOON), "nothing has left");
+    let start = Instant::now();
+    client.close(SOON);
+    assert!(start.elapsed() < SOON, "nobody is waited for");
+    client.incr("n");
+    let stats = client.stats();
+    assert_eq!((stats.sent, stats.waiting), (0, 0), "{stats:?}");
+    assert_eq!(stats.accepted, stats.dropped.get(Reason::Send));
+    assert!(stats.refused.get(Reason::Closed) > 0);
+}
+
+/// It waited for ever, or panicked.
+#[test]
+fn a_worker_that_starts_after_the_close_ends_in_time() {
+    let client = Client::builder().sender(Stuck(Ok(Delivery::Busy))).build();
+    client.close(Duration::from_millis(10));
+    client.counter("late").incr();
+    client.incr("late");
+    let start = Instant::now();
+    client.close(Duration::from_millis(10));
+    assert!(start.elapsed() < SOON);
+    assert_eq!(client.stats().waiting, 0);
+}
+
+#[test]
+fn flush_says_when_messages_were_dropped_at_the_end() {
+    let client = Client::builder().sender(Stuck(Ok(Delivery::Busy))).build();
+    client.incr("n");
+    assert_eq!(client.close(Duration::from_millis(10)).dropped, 1);
+    assert!(!client.flush(SOON));
+}
+
+/// The worker looked again at once, a thousand times a second.
+#[test]
+fn without_an_age_a_batch_leaves_at_once_and_the_worker_rests() {
+    let (memory, captured) = sender::memory::channel();
+    let settings = Settings { batch_age: Duration::ZERO, ..Settings::default() };
+    let client = Client::builder().sender(memory).settings(settings).build();
+    for n in 1..=20 {
+        client.incr("n");
+        let deadline = Instant::now() + SOON;
+        while captured.messages().len() < n {
+            assert!(Instant::now() < deadline, "message {n} never leaves");
+            std::thread::yield_now();
+        }
+    }
+    client.close(SOON);
+}

@@ -1,5 +1,8 @@
 //! The client: what an application calls.
 
+mod builder;
+mod options;
+
 use std::{
     collections::HashSet,
     fmt,
@@ -20,8 +23,6 @@ use crate::{
     value::Encode,
     wire::record::{self, Head, Parts},
 };
-mod builder;
-mod options;
 
 pub use builder::ClientBuilder;
 pub use options::{FieldSet, Options, fields};
@@ -32,7 +33,7 @@ pub use crate::{channel::close_all, value::Count};
 /// What a close has left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {
-    /// Messages the sender has taken.
+    /// Messages that have left: taken by the sender, and acknowledged where it waits for that.
     pub sent: u64,
     /// Messages still in the hand-off.
     pub waiting: u64,
@@ -299,8 +300,8 @@ impl Client {
         self.0.channel.live().flush(timeout)
     }
 
-    /// Sends what is left, at most `timeout` long, and ends the worker. Later calls are refused and counted. All clones
-    /// share this end.
+    /// Sends what is left, sums included, at most `timeout` long, and ends the worker. Later calls are refused and counted,
+    /// but for those that sum: what handles and summed calls add after the end goes nowhere. All clones share this end.
     pub fn close(&self, timeout: Duration) -> Report {
         let live = self.0.channel.live();
         live.close(timeout);

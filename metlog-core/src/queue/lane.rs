@@ -11,7 +11,6 @@ use std::{
 use super::{
     chain,
     gate::{Entrance, Gate, Refusal},
-    lock,
 };
 use crate::stats::{ByReason, Reason};
 
@@ -32,7 +31,7 @@ pub(super) struct Lane {
     /// Messages taken. Only the thread itself counts, so a load and a store are enough.
     accepted: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
-    /// Locked by the worker alone.
+    /// Locked by the worker, while it reads.
     pub(super) reader: Mutex<chain::Reader>,
 }
 
@@ -95,9 +94,9 @@ impl Lane {
         books
     }
 
-    /// True when the thread has left nothing, nor is about to; for the worker alone.
+    /// True when the thread has left nothing, nor is about to. False while somebody reads it: nobody waits for that.
     pub(super) fn is_empty(&self, gate: &Gate) -> bool {
-        !gate.visit(&self.entrance) && lock(&self.reader).is_empty()
+        !gate.visit(&self.entrance) && self.reader.try_lock().is_ok_and(|reader| reader.is_empty())
     }
 }
 
@@ -137,9 +136,23 @@ impl Drop for Writer {
 pub(super) struct Lanes {
     pub(super) open: Vec<Arc<Lane>>,
     ended: Books,
+    /// With so many lanes those of threads that have ended are looked for.
+    retire_at: usize,
 }
 
+/// The least [`Lanes::retire_at`].
+const FEW_LANES: usize = 64;
+
 impl Lanes {
+    /// Adds a lane. A worker that rests, or is not there, retires none, however many threads come and go.
+    pub(super) fn add(&mut self, lane: Arc<Lane>, gate: &Gate) {
+        if self.open.len() >= self.retire_at.max(FEW_LANES) {
+            self.retire(gate);
+            self.retire_at = self.open.len() * 2;
+        }
+        self.open.push(lane);
+    }
+
     /// Lets go of the empty lanes of threads that have ended, and keeps their books.
     pub(super) fn retire(&mut self, gate: &Gate) {
         let ended = &mut self.ended;

@@ -157,7 +157,7 @@ impl Queue {
     pub(crate) fn register(&self) -> Writer {
         let (lane, writer) = Lane::open();
         let mut lanes = lock(&self.lanes);
-        lanes.open.push(lane);
+        lanes.add(lane, &self.gate);
         self.share_chunks(lanes.open.len());
         writer
     }
@@ -391,6 +391,17 @@ mod tests {
         assert_eq!(drained(&queue).len(), 0);
         assert_eq!(lock(&queue.lanes).open.len(), 0, "lanes of ended threads are given back");
         assert_eq!(queue.books().accepted, 3);
+    }
+
+    /// Without a worker, or with one that rests, nothing was let go of.
+    #[test]
+    fn lanes_of_ended_threads_do_not_pile_up_while_nobody_drains() {
+        let queue = Queue::new(1024, Arc::default());
+        for _ in 0..1_000 {
+            queue.refuse(&queue.register(), Reason::Filtered);
+        }
+        assert!(lock(&queue.lanes).open.len() <= 128, "{} lanes", lock(&queue.lanes).open.len());
+        assert_eq!(queue.books().refused.get(Reason::Filtered), 1_000);
     }
 
     #[test]

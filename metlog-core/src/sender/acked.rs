@@ -12,6 +12,7 @@ use crate::{
     link::{Frame, MAX_FRAME_BYTES, SenderId, VERSIONS, Window, agree},
     stats::complain,
     wire::batch::ProducerId,
+    worker::LONGEST_CLOSE,
 };
 
 /// How long a hello waits for its welcome, and a silent peer is believed in, before the next connection is tried.
@@ -128,7 +129,7 @@ impl Sender for AckedSender {
     }
 
     fn close(mut self: Box<Self>, timeout: Duration) -> u64 {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + timeout.min(LONGEST_CLOSE);
         while self.tend() && Instant::now() < deadline {
             self.wait(deadline.saturating_duration_since(Instant::now()).min(PAUSE));
         }

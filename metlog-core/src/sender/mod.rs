@@ -91,7 +91,7 @@ pub struct Pending {
 
 /// Sends batches; lives on the worker's thread.
 pub trait Sender {
-    /// Offers one batch, without waiting.
+    /// Offers one batch, without waiting for a peer. (A stream waits as its file does.)
     ///
     /// # Errors
     /// When the batch cannot be sent and offering it again would not help.

@@ -3,6 +3,7 @@
 //! Sequence numbers are given here, in the order of the frames, so that a gap at a receiver is a loss and nothing else.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,9 +18,9 @@ use crate::{
     aggregate::Aggregates,
     config::Settings,
     error::Error,
-    queue::{Queue, Room},
+    queue::{Books, Queue, Room},
     sender::{Delivery, Outgoing, Sender, Target},
-    stats::{Reason, complain},
+    stats::{ByReason, Reason, complain},
     wire::{
         batch::{Draft, Header},
         record::Record,
@@ -37,7 +38,11 @@ pub(crate) const LONGEST_CLOSE: Duration = Duration::from_secs(3_600);
 
 /// With more than this share of `queue_bytes` unacknowledged the worker waits for the ack, not for its next round: a call
 /// that finds much waiting would wake it, and so would each call after it, for a batch of one message.
-const PENDING_SHARE: usize = 8;
+/// Well below the share at which a call wakes a worker that naps.
+const PENDING_SHARE: usize = 32;
+
+/// A shorter `batch_age` means no gathering at all: each call then wakes a worker that has nothing to do.
+const SHORTEST_NAP: Duration = Duration::from_millis(1);
 
 /// After so long without a message the worker stops looking every `batch_age` and waits to be woken. Until then a call
 /// makes no system call, however few there are.
@@ -63,18 +68,27 @@ pub(crate) struct Job {
 /// `Io` when the operating system gives no thread.
 pub(crate) fn start(job: Job) -> Result<(), Error> {
     let run = move || {
-        job.queue.attach_worker();
-        let sender = job.target.connect().unwrap_or_else(|error| {
-            complain("connect", &format!("messages are dropped: {error}"));
-            Box::new(Nowhere)
-        });
-        let (shared, worker) = (Arc::clone(&job.shared), Worker::new(job, sender));
-        worker.run();
+        let (queue, shared) = (Arc::clone(&job.queue), Arc::clone(&job.shared));
+        queue.attach_worker();
+        if catch_unwind(AssertUnwindSafe(|| work(job))).is_err() {
+            complain("worker", "a sender has panicked: its client is closed, what was waiting is dropped");
+            queue.close();
+            queue.drain(|_| ());
+            shared.abandon(queue.books().accepted);
+        }
         shared.finish();
     };
     std::thread::Builder::new().name("metlog-worker".to_owned()).spawn(run).map(drop).map_err(|source| {
         Error::new(crate::ErrorKind::Io, "cannot start the thread metlog-worker").with_source(source)
     })
+}
+
+fn work(job: Job) {
+    let sender = job.target.connect().unwrap_or_else(|error| {
+        complain("connect", &format!("messages are dropped: {error}"));
+        Box::new(Nowhere)
+    });
+    Worker::new(job, sender).run();
 }
 
 /// Stands in for a target that could not be opened: everything is dropped and counted.
@@ -96,8 +110,8 @@ struct Worker {
     draft: Draft,
     /// Attempts told to the receiver so far, to see whether the totals have changed.
     told: u64,
-    /// Messages refused as too big that were told of on stderr.
-    too_big: u64,
+    /// What was refused when it was last told of on stderr.
+    complained: ByReason,
     last_frame: Instant,
     own: Own,
 }
@@ -110,7 +124,7 @@ impl Worker {
             header: job.header,
             draft: Draft::with_capacity(job.settings.batch_bytes),
             told: 0,
-            too_big: 0,
+            complained: ByReason::default(),
             last_frame: Instant::now(),
             settings: job.settings,
             queue: job.queue,
@@ -134,8 +148,8 @@ impl Worker {
             }
             let crowded = self.sender.pending().bytes > self.settings.queue_bytes / PENDING_SHARE;
             if !settled && (self.shared.is_awaited() || crowded) {
-                self.sender.wait(self.settings.batch_age.min(BUSY_WAIT));
-            } else if moved > 0 || self.last_frame.elapsed() < REST_AFTER {
+                self.sender.wait(self.settings.batch_age.clamp(SHORTEST_NAP, BUSY_WAIT));
+            } else if self.gathers() && (moved > 0 || self.last_frame.elapsed() < REST_AFTER) {
                 self.queue.nap(self.settings.batch_age);
             } else {
                 self.rest(settled);
@@ -151,7 +165,7 @@ impl Worker {
     /// Nothing came for a while: brings the totals up to date, then waits for the next message, and looks now and then
     /// for what is not acknowledged yet.
     fn rest(&mut self, settled: bool) {
-        let changed = self.queue.books().attempted() != self.told;
+        let changed = to_tell(&self.queue.books()) != self.told;
         let due = if changed { TOTALS_DELAY } else { KEEP_ALIVE };
         let quiet = self.last_frame.elapsed();
         if quiet >= due {
@@ -164,10 +178,14 @@ impl Worker {
             let wait = sign.min(self.own.until_due()).min(ack);
             self.queue.idle((wait < Duration::MAX).then_some(wait));
             // The first message after a rest gathers company before it leaves, unless someone waits for it.
-            if !self.queue.is_closed() && !self.shared.is_awaited() {
+            if self.gathers() && !self.queue.is_closed() && !self.shared.is_awaited() {
                 self.queue.nap(self.settings.batch_age);
             }
         }
+    }
+
+    fn gathers(&self) -> bool {
+        self.settings.batch_age >= SHORTEST_NAP
     }
 
     /// Empties the hand-off once; gives back how many bytes moved.
@@ -209,20 +227,32 @@ impl Worker {
         let books = self.queue.books();
         self.header.attempted = books.attempted();
         self.header.refused = books.refused.counts();
-        let too_big = books.refused.get(Reason::TooBig);
-        if too_big > self.too_big {
-            self.too_big = too_big;
-            complain("too_big", "messages over 1 MiB were refused");
-        }
+        self.complain_of(&books);
         self.header.present = if self.header.span > 0 { vec![(0, self.header.span)] } else { Vec::new() };
         let records = self.draft.body_bytes();
         let frame = self.draft.finish(&self.header);
         let room = Room::of_frame(&self.queue, frame.len(), records);
         self.deliver(&Outgoing::new(frame, self.header.span, room));
-        self.told = books.attempted();
+        self.told = to_tell(&books);
         self.last_frame = Instant::now();
         self.header.first_sequence += self.header.span;
         self.header.span = 0;
+    }
+
+    /// Says on stderr, now and then, what the application loses.
+    fn complain_of(&mut self, books: &Books) {
+        let grown = |reason| books.refused.get(reason) > self.complained.get(reason);
+        if grown(Reason::TooBig) {
+            complain("too_big", "messages over 1 MiB were refused");
+        }
+        if grown(Reason::Full) {
+            let count = books.refused.get(Reason::Full);
+            complain(
+                "full",
+                &format!("{count} messages refused so far: nobody takes them; is the sidecar running?"),
+            );
+        }
+        self.complained = books.refused;
     }
 
     fn deliver(&mut self, batch: &Outgoing) {
@@ -237,7 +267,10 @@ impl Worker {
                     complain("gave_up", "closed with messages that no receiver took");
                     return self.shared.take(0, self.pending(), (Reason::Send, count));
                 }
-                Ok(Delivery::Busy) => self.sender.wait(self.time_left().min(BUSY_WAIT)),
+                Ok(Delivery::Busy) => {
+                    self.complain_of(&self.queue.books());
+                    self.sender.wait(self.time_left().min(BUSY_WAIT));
+                }
                 Err(error) => {
                     complain("send", &format!("{count} messages dropped: {error}"));
                     return self.shared.take(0, self.pending(), (Reason::Send, count));
@@ -256,4 +289,9 @@ impl Worker {
         let deadline = self.shared.lock().deadline;
         deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
     }
+}
+
+/// What the receiver ought to hear of soon: what a filter refuses is no loss and can wait for the next batch.
+fn to_tell(books: &Books) -> u64 {
+    books.attempted() - books.refused.get(Reason::Filtered)
 }

@@ -34,7 +34,10 @@ pub(super) struct State {
     flushes: VecDeque<(u64, u64)>,
     /// Set by close: what is not sent by then is given up.
     pub(super) deadline: Option<Instant>,
+    /// The worker has ended.
     finished: bool,
+    /// And has not sent all that it had.
+    gave_up: bool,
 }
 
 impl State {
@@ -101,7 +104,8 @@ impl Shared {
         let wanted = state.flush_wanted;
         drop(state);
         queue.wake();
-        let done = self.wait(timeout, |state| state.flush_done >= wanted || state.finished);
+        let done = |state: &State| state.flush_done >= wanted || state.finished && !state.gave_up;
+        let done = self.wait(timeout, |state| done(state) || state.finished, done);
         self.lock().waiters -= 1;
         done
     }
@@ -119,7 +123,8 @@ impl Shared {
     /// step.
     pub(crate) fn close(&self, queue: &Queue, timeout: Duration) {
         self.begin_close(queue, timeout);
-        self.wait(timeout.min(LONGEST_CLOSE) + BUSY_WAIT * 2, |state| state.finished);
+        let finished = |state: &State| state.finished;
+        self.wait(timeout.min(LONGEST_CLOSE) + BUSY_WAIT * 2, finished, finished);
     }
 
     /// True when somebody waits for a flush.
@@ -138,8 +143,9 @@ impl Shared {
         self.lock().finished
     }
 
-    fn wait(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
-        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| !done(state));
+    /// Waits `until` something, at most `timeout`, and gives back whether it is `done`.
+    fn wait(&self, timeout: Duration, until: impl Fn(&State) -> bool, done: impl Fn(&State) -> bool) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| !until(state));
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         done(&state)
     }
@@ -151,6 +157,17 @@ impl Shared {
         state.taken -= count;
         state.pending = 0;
         state.dropped.add(Reason::Send, count);
+        state.gave_up |= count > 0;
+    }
+
+    /// The worker is gone: of `accepted` messages those that had not left are lost.
+    pub(super) fn abandon(&self, accepted: u64) {
+        let pending = self.lock().pending;
+        self.give_up(pending);
+        let mut state = self.lock();
+        let lost = accepted.saturating_sub(state.left());
+        state.dropped.add(Reason::Send, lost);
+        state.gave_up |= lost > 0;
     }
 
     /// The sender has taken `taken` more messages and now has `pending` that are not safe.
@@ -158,6 +175,7 @@ impl Shared {
         let mut state = self.lock();
         state.taken += taken;
         state.dropped.add(reason, dropped);
+        state.gave_up |= dropped > 0 && state.deadline.is_some();
         self.settle(state, pending);
     }
 

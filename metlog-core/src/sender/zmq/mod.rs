@@ -78,6 +78,11 @@ impl Socket {
 
 impl Target for Push {
     fn connect(&self) -> Result<Box<dyn Sender>, Error> {
+        if self.endpoints.is_empty() {
+            return Err(Error::config(
+                "endpoints is empty, expected the address of the sidecar's PULL socket",
+            ));
+        }
         Ok(Box::new(PushSender(Socket::open(zmq::PUSH, PUSH_HIGH_WATER_MARK, &self.endpoints, false)?)))
     }
 }
