@@ -28,7 +28,7 @@ const fn lives(name: &'static str, run: fn()) -> Scenario {
     Scenario { name, run, is_killed: false }
 }
 
-pub(crate) const ALL: [Scenario; 13] = [
+pub(crate) const ALL: [Scenario; 14] = [
     lives("a_client_that_is_never_used_has_no_thread_and_no_socket", never_used),
     lives("calls_to_a_full_hand_off_keep_memory_within_the_bound", full_memory),
     lives("acked_delivery_without_a_sidecar_keeps_memory_within_the_bound", acked_full_memory),
@@ -41,7 +41,8 @@ pub(crate) const ALL: [Scenario; 13] = [
     lives("a_hundred_calls_a_second_make_no_system_call", seldom),
     lives("calls_to_a_full_hand_off_make_no_system_call", refused),
     lives("acked_calls_without_a_sidecar_make_no_system_call", acked_seldom),
-    lives("calls_while_much_is_unacknowledged_make_no_system_call", unacknowledged),
+    lives("calls_while_much_is_unacknowledged_make_no_system_call", much_unacknowledged),
+    lives("calls_while_some_is_unacknowledged_make_no_system_call", some_unacknowledged),
     lives("aggregated_calls_make_no_system_call", aggregated),
 ];
 
@@ -264,13 +265,22 @@ fn acked_seldom() {
 }
 
 /// So much is unacknowledged that a resting worker would be woken.
-fn unacknowledged() {
-    let client = acked_client(silent_sidecar());
-    sealed(|| warm_unacknowledged(&client), || paced(300, Duration::from_millis(5), || call(&client)));
+fn much_unacknowledged() {
+    unacknowledged(25_000);
 }
 
-fn warm_unacknowledged(client: &Client) {
-    (0..25_000).for_each(|n| {
+/// More than the share at which a call wakes a worker that naps, and less than a quarter: each call woke it.
+fn some_unacknowledged() {
+    unacknowledged(3_000);
+}
+
+fn unacknowledged(count: u32) {
+    let client = acked_client(silent_sidecar());
+    sealed(|| warm_unacknowledged(&client, count), || paced(300, Duration::from_millis(5), || call(&client)));
+}
+
+fn warm_unacknowledged(client: &Client, count: u32) {
+    (0..count).for_each(|n| {
         call(client);
         if n % 1_000 == 0 {
             std::thread::sleep(Duration::from_millis(20));
