@@ -9,6 +9,7 @@
 use std::{
     cell::Cell,
     collections::VecDeque,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -22,7 +23,8 @@ const MAX_WAITING: usize = 256;
 /// How long the thread waits for another piece.
 const LINGER: Duration = Duration::from_secs(1);
 
-type Work = Box<dyn FnOnce() + Send>;
+/// A piece: it is told to be done, or why it is not done, which it then counts itself.
+type Work = Box<dyn FnOnce(Result<(), Reason>) + Send>;
 
 /// The deferred work of one client in one process.
 #[derive(Default)]
@@ -38,6 +40,8 @@ struct State {
     open: usize,
     /// True while a thread takes them.
     has_thread: bool,
+    /// True once what waited was given up.
+    is_abandoned: bool,
 }
 
 thread_local! {
@@ -55,12 +59,23 @@ impl Deferred {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has `work` done soon. Never waits for it.
+    /// Has `work` done soon. Never waits for it. Where the operating system gives no thread, whatever waits is told so.
     ///
     /// # Errors
-    /// `Full` when too much waits already, `Encode` when the operating system gives no thread.
+    /// `Full` when too much waits already, `Closed` after [`Deferred::abandon`]; the piece is dropped untold.
     pub(crate) fn push(self: &Arc<Self>, work: Work) -> Result<(), Reason> {
+        self.push_with(work, Self::start)
+    }
+
+    fn push_with(
+        self: &Arc<Self>,
+        work: Work,
+        start: impl FnOnce(&Arc<Self>) -> io::Result<()>,
+    ) -> Result<(), Reason> {
         let mut state = self.lock();
+        if state.is_abandoned {
+            return Err(Reason::Closed);
+        }
         if state.open >= MAX_WAITING {
             return Err(Reason::Full);
         }
@@ -69,33 +84,52 @@ impl Deferred {
         let needs_thread = !std::mem::replace(&mut state.has_thread, true);
         drop(state);
         self.changed.notify_all();
-        if needs_thread { self.start() } else { Ok(()) }
-    }
-
-    fn start(self: &Arc<Self>) -> Result<(), Reason> {
-        let this = Arc::clone(self);
-        let started =
-            std::thread::Builder::new().name("metlog-deferred".to_owned()).spawn(move || this.run());
-        started.map(drop).map_err(|error| {
+        if needs_thread && let Err(error) = start(self) {
             complain("deferred", &format!("cannot start the thread metlog-deferred: {error}"));
             let mut state = self.lock();
-            // Only the newest piece is refused here; the others have a thread, or find one with the next piece.
             state.has_thread = false;
-            state.waiting.pop_back();
-            state.open -= 1;
-            Reason::Encode
-        })
+            // Others have relied on this thread as well.
+            self.refuse(state, Reason::Encode);
+        }
+        Ok(())
+    }
+
+    fn start(self: &Arc<Self>) -> io::Result<()> {
+        let this = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("metlog-deferred".to_owned());
+        thread.spawn(move || this.run()).map(drop)
+    }
+
+    /// Gives up what waits, each piece refused as closed, and refuses what comes later. A piece that is being done goes
+    /// on. For the deadline of a close.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        state.is_abandoned = true;
+        self.refuse(state, Reason::Closed);
+    }
+
+    /// Takes out what waits and tells each piece, outside of the lock: a piece may hold the last handle of a client.
+    fn refuse(&self, mut state: MutexGuard<'_, State>, reason: Reason) {
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        for work in waiting {
+            self.tell(work, Err(reason));
+        }
     }
 
     fn run(&self) {
         WORKING.set(true);
         while let Some(work) = self.next() {
-            if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                complain("deferred", "deferred work has panicked");
-            }
-            self.lock().open -= 1;
-            self.changed.notify_all();
+            self.tell(work, Ok(()));
         }
+    }
+
+    fn tell(&self, work: Work, word: Result<(), Reason>) {
+        if catch_unwind(AssertUnwindSafe(|| work(word))).is_err() {
+            complain("deferred", "deferred work has panicked");
+        }
+        self.lock().open -= 1;
+        self.changed.notify_all();
     }
 
     /// The next piece; `None` ends the thread.
@@ -131,7 +165,7 @@ mod tests {
         let (done, results) = mpsc::channel();
         for n in 0..20 {
             let done = done.clone();
-            let work = move || {
+            let work = move |_| {
                 assert!(n != 7, "the piece that panics");
                 assert!(is_working());
                 done.send(n).unwrap();
@@ -147,20 +181,70 @@ mod tests {
     fn too_many_are_refused_and_the_rest_is_done() {
         let deferred = Arc::new(Deferred::default());
         let (gate, wait) = mpsc::channel::<()>();
-        deferred.push(Box::new(move || wait.recv().unwrap())).unwrap();
-        let pushed = (0..300).filter(|_| deferred.push(Box::new(|| ())).is_ok()).count();
+        deferred.push(Box::new(move |_| wait.recv().unwrap())).unwrap();
+        let pushed = (0..300).filter(|_| deferred.push(Box::new(|_| ())).is_ok()).count();
         assert_eq!(pushed, MAX_WAITING - 1);
         assert!(!deferred.finish(Duration::ZERO));
         gate.send(()).unwrap();
         assert!(deferred.finish(SOON));
-        assert_eq!(deferred.push(Box::new(|| ())), Ok(()));
+        assert_eq!(deferred.push(Box::new(|_| ())), Ok(()));
+    }
+
+    /// It once took out the newest piece, whosever that was, and dropped it under the lock.
+    #[test]
+    fn without_a_thread_each_piece_that_relied_on_it_is_told() {
+        let deferred = Arc::new(Deferred::default());
+        let (told, words) = mpsc::channel();
+        let piece = |n: u8| -> Work {
+            let (told, deferred) = (told.clone(), Arc::clone(&deferred));
+            Box::new(move |word| {
+                drop(deferred.lock());
+                told.send((n, word)).unwrap();
+            })
+        };
+        let start = |_: &Arc<Deferred>| {
+            deferred.push(piece(2)).unwrap();
+            Err(io::ErrorKind::OutOfMemory.into())
+        };
+        deferred.push_with(piece(1), start).unwrap();
+        assert!(deferred.finish(Duration::ZERO));
+        deferred.push(piece(3)).unwrap();
+        assert!(deferred.finish(SOON));
+        let refused = Err(Reason::Encode);
+        assert_eq!(words.try_iter().collect::<Vec<_>>(), [(1, refused), (2, refused), (3, Ok(()))]);
+    }
+
+    #[test]
+    fn what_waits_is_refused_as_closed_when_it_is_given_up() {
+        let deferred = Arc::new(Deferred::default());
+        let (gate, wait) = mpsc::channel::<()>();
+        let (begun, begins) = mpsc::channel();
+        let (told, words) = mpsc::channel();
+        let running = told.clone();
+        let first = move |word| {
+            begun.send(()).unwrap();
+            wait.recv().unwrap();
+            running.send(word).unwrap();
+        };
+        deferred.push(Box::new(first)).unwrap();
+        begins.recv_timeout(SOON).unwrap();
+        for _ in 0..3 {
+            let told = told.clone();
+            deferred.push(Box::new(move |word| told.send(word).unwrap())).unwrap();
+        }
+        deferred.abandon();
+        assert_eq!(words.try_iter().collect::<Vec<_>>(), [Err(Reason::Closed); 3]);
+        assert_eq!(deferred.push(Box::new(|_| ())), Err(Reason::Closed));
+        gate.send(()).unwrap();
+        assert!(deferred.finish(SOON));
+        assert_eq!(words.try_iter().collect::<Vec<_>>(), [Ok(())], "the one that was being done");
     }
 
     #[test]
     fn the_thread_ends_and_another_one_starts() {
         let deferred = Arc::new(Deferred::default());
         for _ in 0..2 {
-            deferred.push(Box::new(|| ())).unwrap();
+            deferred.push(Box::new(|_| ())).unwrap();
             assert!(deferred.finish(SOON));
             let deadline = std::time::Instant::now() + SOON;
             while deferred.lock().has_thread {

@@ -224,23 +224,77 @@ fn noise(length: usize, seed: &mut u64) -> String {
     (0..length).map(|_| next()).collect()
 }
 
-#[test]
-fn an_event_that_does_not_compress_still_fits_a_message() {
+/// An event of so many frames, each with 20 KB of variables that do not compress.
+fn noisy(frames: u32) -> Event {
     let mut seed = 1;
-    let mut frame = |number: u32| Frame {
+    let frame = |number: u32| Frame {
         file: format!("/app/{number}.py"),
         line: Some(number),
         locals: (0..50).map(|name| (format!("v{name}"), noise(400, &mut seed))).collect(),
         ..Frame::default()
     };
-    let frames: Vec<Frame> = (0..100).map(&mut frame).collect();
-    let exception = Exception { kind: "E".to_owned(), frames, ..Exception::default() };
-    let (message, decoded) = sent(Event::new("python", vec![exception]), None, Options::default());
+    let frames: Vec<Frame> = (0..frames).map(frame).collect();
+    Event::new("python", vec![Exception { kind: "E".to_owned(), frames, ..Exception::default() }])
+}
+
+#[test]
+fn an_event_that_does_not_compress_still_fits_a_message() {
+    let (message, decoded) = sent(noisy(100), None, Options::default());
     let payload = message.payload.as_text().unwrap().len();
     assert!((300_000..=900 * 1024).contains(&payload), "{payload}");
     let Value::List(frames) = at(&decoded, "sentry.interfaces.Stacktrace/frames") else { panic!() };
     let Some(Value::Map(inner)) = frames.last() else { panic!() };
     assert_eq!(inner.get("abs_path"), Some(&"/app/99.py".into()));
+}
+
+/// It once held its own room while its message looked for some.
+#[test]
+fn an_event_of_more_than_half_the_hand_off_does_not_refuse_itself() {
+    let settings = Settings { queue_bytes: 160 * 1024, ..Settings::default() };
+    let (memory, captured) = sender::memory::channel();
+    let client = Client::builder().sender(memory).settings(settings).build();
+    client.exception_event(noisy(5), None, Options::default());
+    client.close(SOON);
+    assert_eq!(captured.messages().len(), 1, "{:?}", client.stats());
+    let payload = captured.messages()[0].payload.as_text().unwrap().len();
+    assert!(payload > 80 * 1024, "{payload} proves nothing");
+}
+
+/// It once halved the room of the event for ever, where the event took none.
+#[test]
+fn an_event_of_a_huge_logger_is_refused_as_too_big() {
+    let (memory, captured) = sender::memory::channel();
+    let client = Client::builder().sender(memory).build();
+    let logger = noise(1_200_000, &mut 1);
+    let options = Options { logger: Some(&logger), ..Options::default() };
+    client.exception_event(Event::new("rust", vec![]), None, options);
+    client.close(Duration::from_secs(60));
+    assert_eq!(client.stats().refused.get(Reason::TooBig), 1, "{:?}", client.stats());
+    assert!(captured.messages().is_empty());
+}
+
+/// An error whose text cannot be made.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("an error that cannot be written")
+    }
+}
+
+impl StdError for Unspeakable {}
+
+#[test]
+fn an_error_that_panics_is_refused_and_harms_no_caller() {
+    let (memory, captured) = sender::memory::channel();
+    let client = Client::builder().sender(memory).build();
+    client.exception(&Unspeakable);
+    client.exception(&login_failed());
+    client.close(SOON);
+    let stats = client.stats();
+    assert_eq!((stats.attempted, stats.refused.get(Reason::Encode)), (2, 1), "{stats:?}");
+    assert_eq!(captured.messages().len(), 1);
 }
 
 #[test]

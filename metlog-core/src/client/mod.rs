@@ -1,5 +1,8 @@
 //! The client: what an application calls.
 
+#[cfg(feature = "exceptions")]
+use crate::queue::Room;
+
 mod builder;
 mod options;
 
@@ -256,20 +259,20 @@ impl Client {
         });
     }
 
-    /// Has `work` done on a thread of its own, with this client and `bytes` of the hand-off's room; refuses and counts what
-    /// finds none.
+    /// Has `work` done on a thread of its own, with this client and `bytes` of the hand-off's room, which it lets go of
+    /// just before it sends; refuses and counts what finds none, panics, or is given up.
     #[cfg(feature = "exceptions")]
-    pub(crate) fn defer(&self, bytes: usize, work: impl FnOnce(&Self) + Send + 'static) {
+    pub(crate) fn defer(&self, bytes: usize, work: impl FnOnce(&Self, Room) + Send + 'static) {
         let live = self.0.channel.live();
         let client = self.clone();
-        let pushed = crate::queue::Room::take(&live.queue, bytes).and_then(|room| {
+        let pushed = Room::take(&live.queue, bytes).and_then(|room| {
             // Before the work is, so that the end of the process knows of it.
             live.start_worker(&client.0.channel);
-            live.deferred.push(Box::new(move || {
-                if catch_unwind(AssertUnwindSafe(|| work(&client))).is_err() {
-                    client.refuse(Reason::Encode);
+            live.deferred.push(Box::new(move |word| {
+                let work = || catch_unwind(AssertUnwindSafe(|| work(&client, room)));
+                if let Err(reason) = word.and_then(|()| work().map_err(|_| Reason::Encode)) {
+                    client.refuse(reason);
                 }
-                drop(room);
             }))
         });
         if let Err(reason) = pushed {

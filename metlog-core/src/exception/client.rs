@@ -1,6 +1,9 @@
 //! Sends an event through the client as any other message.
 
-use std::error::Error as StdError;
+use std::{
+    error::Error as StdError,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use super::{Dsn, Event, Exception, Frame, Pending, bound, fingerprint, raven};
 use crate::{
@@ -8,6 +11,7 @@ use crate::{
     error::Error,
     message::Severity,
     process,
+    queue::Room,
     stats::{Reason, complain},
     timestamp::Timestamp,
     value::{Encode, Encoded, Fields, Value},
@@ -18,9 +22,14 @@ use crate::{
 const MAX_PAYLOAD_BYTES: usize = 900 * 1024;
 
 impl Client {
-    /// Sends an error with its causes and the stack of the caller as a `sentry` message of severity 3 (error).
+    /// Sends an error with its causes and the stack of the caller as a `sentry` message of severity 3 (error). An error
+    /// that panics while it is written is refused and counted.
     pub fn exception(&self, error: &(dyn StdError + 'static)) {
-        self.exception_event(Pending::from_error(error), None, Options::default());
+        // The application's own code, in a call that never fails.
+        match catch_unwind(AssertUnwindSafe(|| Pending::from_error(error))) {
+            Ok(pending) => self.exception_event(pending, None, Options::default()),
+            Err(_) => self.refuse(Reason::Encode),
+        }
     }
 
     /// Sends the event as a `sentry` message: the payload of [`raven`], and the fields `epoch_timestamp`, `msg` and
@@ -37,7 +46,7 @@ impl Client {
         }
         let bytes = weight(pending.event());
         let report = Report::new(pending, severity, dsn, &options);
-        self.defer(bytes, move |client| report.send(client));
+        self.defer(bytes, move |client, room| report.send(client, room));
     }
 }
 
@@ -71,7 +80,7 @@ impl Report {
         }
     }
 
-    fn send(self, client: &Client) {
+    fn send(self, client: &Client, room: Room) {
         let hostname = self.hostname.clone().unwrap_or_else(process::hostname);
         let about = raven::About {
             logger: Some(self.logger.as_deref().unwrap_or_else(|| client.logger())),
@@ -94,6 +103,8 @@ impl Report {
             ("dsn", &self.dsn.as_ref().map_or(Value::Null, |dsn| dsn.as_str().into())),
         ];
         FieldSet::Pairs(&own).encode_pairs(&mut pairs);
+        // The message takes room of its own: beside this one, an event of half the hand-off would refuse itself.
+        drop(room);
         client.metlog(
             "sentry",
             Options {
@@ -111,7 +122,8 @@ impl Report {
 }
 
 /// Takes the fingerprint, bounds the event, more tightly where its payload would not fit a message, and packs it. What
-/// [`Client::exception_event`] does first, for faces that send the message another way.
+/// [`Client::exception_event`] does first, for faces that send the message another way. A payload that is too large even
+/// without the event is given back as it is.
 ///
 /// # Errors
 /// As [`raven::payload`].
@@ -121,7 +133,8 @@ pub fn bounded_payload(mut event: Event, about: &raven::About<'_>) -> Result<(Ev
     loop {
         bound::tidy(&mut event, bytes);
         let payload = raven::payload(&event, about)?;
-        if payload.len() <= MAX_PAYLOAD_BYTES {
+        // What is left at zero is not the event's (a logger, a name of the host): no message takes it.
+        if payload.len() <= MAX_PAYLOAD_BYTES || bytes == 0 {
             return Ok((event, payload));
         }
         bytes /= 2;
