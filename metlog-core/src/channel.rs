@@ -240,6 +240,13 @@ impl Live {
             && self.shared.flush(&self.queue, deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// What is deferred becomes messages within `timeout`, or is refused.
+    fn finish_deferred(&self, timeout: Duration) {
+        if !self.deferred.finish(timeout) {
+            self.deferred.abandon();
+        }
+    }
+
     pub(crate) fn close(&self, timeout: Duration) {
         if self.worker.get().is_none() {
             // A first message that comes at this very moment starts a worker, which has to end as well.
@@ -248,7 +255,7 @@ impl Live {
         let timeout = timeout.min(worker::LONGEST_CLOSE);
         let deadline = Instant::now() + timeout;
         // What is deferred becomes messages first; half of the time is kept to send them.
-        self.deferred.finish(timeout / 2);
+        self.finish_deferred(timeout / 2);
         self.shared.close(&self.queue, deadline.saturating_duration_since(Instant::now()));
     }
 }
@@ -261,7 +268,7 @@ pub fn close_all(timeout: Duration) {
     let all = CHANNELS.swap(None);
     let open: Vec<_> = all.iter().flat_map(|all| all.iter()).filter(|live| live.is_open()).collect();
     for live in &open {
-        live.deferred.finish((deadline - timeout / 2).saturating_duration_since(Instant::now()));
+        live.finish_deferred((deadline - timeout / 2).saturating_duration_since(Instant::now()));
     }
     // All are told before any is waited for, so that one without a receiver does not use up the time of the others.
     open.iter().for_each(|live| {

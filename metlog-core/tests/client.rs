@@ -459,3 +459,32 @@ fn without_an_age_a_batch_leaves_at_once_and_the_worker_rests() {
     }
     client.close(SOON);
 }
+
+#[test]
+fn what_was_given_up_is_told_in_the_next_header() {
+    /// Fails once, then keeps what it gets.
+    struct Once(Option<()>, sender::memory::Memory);
+    impl Target for Once {
+        fn connect(&self) -> Result<Box<dyn Sender>, metlog_core::Error> {
+            Ok(Box::new(Self(self.0, self.1.clone())))
+        }
+    }
+    impl Sender for Once {
+        fn send(&mut self, batch: &Outgoing) -> Result<Delivery, metlog_core::Error> {
+            match self.0.take() {
+                Some(()) => Err(metlog_core::Error::new(metlog_core::ErrorKind::Io, "broken pipe")),
+                None => self.1.send(batch),
+            }
+        }
+    }
+    let (memory, captured) = sender::memory::channel();
+    let client = Client::builder().sender(Once(Some(()), memory)).build();
+    (0..2).for_each(|_| {
+        client.incr("n");
+        client.flush(SOON);
+    });
+    client.close(SOON);
+    let header = Batch::parse(&captured.frames()[0]).unwrap().header;
+    assert_eq!(header.dropped, [("send".to_owned(), 1)].into());
+    assert_eq!(header.first_sequence, 1, "the gap is where it was");
+}

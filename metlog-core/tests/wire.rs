@@ -82,13 +82,14 @@ fn counts() -> impl Strategy<Value = Counts> {
 /// The parts of a header that are not the books of its own batch.
 fn headers() -> impl Strategy<Value = Header> {
     let roles = prop_oneof![Just(Role::Application), Just(Role::Input), Just(Role::Daemon)];
-    let totals = (0..1_u64 << 59, counts(), any::<bool>());
+    let totals = (0..1_u64 << 59, counts(), counts(), any::<bool>());
     (any::<[u8; 16]>(), roles, 0..1_u64 << 59, ".{0,9}", totals).prop_map(
-        |(producer, role, first_sequence, logger, (attempted, refused, last))| Header {
+        |(producer, role, first_sequence, logger, (attempted, refused, dropped, last))| Header {
             role,
             first_sequence,
             attempted,
             refused,
+            dropped,
             last,
             ..Header::new(ProducerId(producer), SHARED, &logger)
         },

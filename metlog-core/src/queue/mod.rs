@@ -264,6 +264,13 @@ impl Room {
         Ok(Self { queue: Arc::clone(queue), bytes })
     }
 
+    /// Room for `bytes` more of the same bound.
+    #[cfg(feature = "zmq")]
+    pub(crate) fn beside(&self, bytes: usize) -> Self {
+        self.queue.gate.reserve(bytes);
+        Self { queue: Arc::clone(&self.queue), bytes }
+    }
+
     /// The room of records that came from the hand-off, `records` bytes of them, grown to that of their frame.
     pub(crate) fn of_frame(queue: &Arc<Queue>, frame: usize, records: usize) -> Self {
         queue.gate.reserve(frame - records);

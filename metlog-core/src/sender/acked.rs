@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Delivery, Outgoing, Pending, Sender, Target};
+use super::{Delivery, Outgoing, Pending, Sender, Target, zmq::owned};
 use crate::{
     error::{Error, ErrorKind},
     link::{Frame, MAX_FRAME_BYTES, SenderId, VERSIONS, Window, agree},
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often a link with something unacknowledged asks whether the peer is there.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Batches that may lie in the socket's buffer, as copies beside those that are kept.
+/// Batches that may lie in the socket's buffer, as copies beside those that are kept; both count against `queue_bytes`.
 const HIGH_WATER_MARK: i32 = 8;
 
 /// Between two connections that failed.
@@ -224,14 +224,14 @@ impl AckedSender {
 
     /// Hands what the window allows to the socket.
     fn send_kept(&mut self) {
-        let Some(socket) = self.socket.as_ref().filter(|_| self.welcomed) else { return };
+        let Some(socket) = self.socket.as_mut().filter(|_| self.welcomed) else { return };
         while self.unsent > 0 && self.window.is_open() {
             let index = self.kept.len() - self.unsent;
             let Some(kept) = self.kept.get(index) else { return };
             let Kept { sequence, batch, .. } = kept;
             let frame = Frame::Batch { sequence: *sequence, previous: self.previous, batch }.encode();
             let bytes = frame.len();
-            if socket.send(frame, zmq::DONTWAIT).is_err() {
+            if owned::send(socket, batch.copied(frame)).is_err() {
                 return;
             }
             self.window.sent(*sequence, bytes);

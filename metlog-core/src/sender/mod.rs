@@ -47,6 +47,28 @@ impl Outgoing {
     }
 }
 
+/// Bytes made of a batch for a socket to send; they count against `queue_bytes` beside the batch until they are dropped.
+#[cfg(feature = "zmq")]
+pub(crate) struct Copied {
+    bytes: Vec<u8>,
+    _room: Room,
+}
+
+#[cfg(feature = "zmq")]
+impl Outgoing {
+    pub(crate) fn copied(&self, bytes: Vec<u8>) -> Copied {
+        let room = self.0._room.beside(bytes.len());
+        Copied { bytes, _room: room }
+    }
+}
+
+#[cfg(feature = "zmq")]
+impl AsRef<[u8]> for Copied {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Deref for Outgoing {
     type Target = [u8];
 

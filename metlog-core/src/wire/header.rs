@@ -120,6 +120,9 @@ pub struct Header {
     pub attempted: u64,
     /// How many of those the client refused, by reason, since the producer started.
     pub refused: Counts,
+    /// How many the client gave up after it had accepted them, by reason, since the producer started. They have sequence
+    /// numbers, which no receiver sees.
+    pub dropped: Counts,
     /// True in the last batch of a producer that closed in good order.
     pub last: bool,
 }
@@ -140,6 +143,7 @@ mod key {
     pub(super) const LAST: u64 = 11;
     pub(super) const ENCODING: u64 = 12;
     pub(super) const ROLE: u64 = 13;
+    pub(super) const DROPPED: u64 = 14;
 }
 
 /// No producer gets so far: a million messages a second for 35,000 years. Sums of many such numbers still fit.
@@ -174,6 +178,7 @@ impl Header {
             env_version: cut(identity.env_version).to_owned(),
             attempted: 0,
             refused: Counts::new(),
+            dropped: Counts::new(),
             last: false,
         }
     }
@@ -215,7 +220,9 @@ impl Header {
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        pack::map(out, 14);
+        // Most clients never drop anything: then it is left out.
+        let dropped = Some((key::DROPPED, &self.dropped)).filter(|(_, counts)| !counts.is_empty());
+        pack::map(out, 14 + usize::from(dropped.is_some()));
         key::PRODUCER.encode(out);
         self.producer.0.as_slice().encode(out);
         for (key, number) in [
@@ -234,7 +241,8 @@ impl Header {
             offset.encode(out);
             length.encode(out);
         }
-        for (key, counts) in [(key::REMOVED, &self.removed), (key::REFUSED, &self.refused)] {
+        let counted = [(key::REMOVED, &self.removed), (key::REFUSED, &self.refused)];
+        for (key, counts) in counted.into_iter().chain(dropped) {
             key.encode(out);
             pack::map(out, counts.len());
             for (reason, count) in counts {
@@ -282,6 +290,7 @@ impl Header {
                 key::ENV_VERSION => short(&mut reader)?.clone_into(&mut header.env_version),
                 key::ATTEMPTED => header.attempted = reader.u64()?,
                 key::REFUSED => header.refused = counts(&mut reader)?,
+                key::DROPPED => header.dropped = counts(&mut reader)?,
                 key::LAST => header.last = reader.bool()?,
                 key::ROLE => header.role = Role::from_number(reader.u64()?),
                 key::ENCODING => encoding(reader.u64()?)?,
@@ -316,8 +325,11 @@ impl Header {
                 self.span
             )));
         }
-        let totals =
-            [self.first_sequence.checked_add(self.span), self.attempted.checked_add(sum(&self.refused)?)];
+        let totals = [
+            self.first_sequence.checked_add(self.span),
+            self.attempted.checked_add(sum(&self.refused)?),
+            Some(sum(&self.dropped)?),
+        ];
         if totals.iter().any(|total| total.is_none_or(|total| total > MAX_SEQUENCE)) {
             return Err(Error::malformed(format!(
                 "sequence numbers and totals of a batch go past {MAX_SEQUENCE}"

@@ -227,6 +227,7 @@ impl Worker {
         let books = self.queue.books();
         self.header.attempted = books.attempted();
         self.header.refused = books.refused.counts();
+        self.header.dropped = self.shared.dropped().counts();
         self.complain_of(&books);
         self.header.present = if self.header.span > 0 { vec![(0, self.header.span)] } else { Vec::new() };
         let records = self.draft.body_bytes();

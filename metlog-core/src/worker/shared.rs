@@ -127,6 +127,11 @@ impl Shared {
         self.wait(timeout.min(LONGEST_CLOSE) + BUSY_WAIT * 2, finished, finished);
     }
 
+    /// What was given up so far.
+    pub(super) fn dropped(&self) -> ByReason {
+        self.lock().dropped
+    }
+
     /// True when somebody waits for a flush.
     pub(super) fn is_awaited(&self) -> bool {
         self.lock().waiters > 0

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-mod owned;
+pub(super) mod owned;
 
 use super::{Delivery, Outgoing, Sender, Target, each_json};
 use crate::{

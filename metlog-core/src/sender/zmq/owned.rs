@@ -12,7 +12,7 @@ use std::ffi::c_void;
 ///
 /// # Errors
 /// `EAGAIN` when the socket takes nothing now; others as `zmq_msg_send` has them.
-pub(super) fn send<T>(socket: &mut zmq::Socket, owner: T) -> Result<(), zmq::Error>
+pub(in crate::sender) fn send<T>(socket: &mut zmq::Socket, owner: T) -> Result<(), zmq::Error>
 where
     T: AsRef<[u8]> + Send + Sync + 'static,
 {
