@@ -29,6 +29,7 @@ pub mod raven;
 mod rust;
 pub mod scrub;
 mod source;
+mod stack;
 
 pub use client::bounded_payload;
 pub use dsn::Dsn;

@@ -2,15 +2,11 @@
 //!
 //! Capturing walks the stack and keeps addresses: about 20 microseconds for 50 frames. Resolving reads the debug
 //! information of the program and source files: below a millisecond, but a fifth of a second the first time. That is for
-//! a thread that has the time. Both take the lock of the backtrace library for one frame at a time, so a capture may wait
-//! for a frame that is being resolved.
+//! a thread that has the time.
 
 use std::{error::Error as StdError, panic::PanicHookInfo};
 
-use super::{Event, Frame, SourceCache, rust::split_path};
-
-/// Frames captured, the innermost ones.
-const MAX_CAPTURED: usize = 256;
+use super::{Event, Frame, SourceCache, stack};
 
 /// Calls of the machinery between a fault and us: names that begin with these are left out at the inner end.
 const MACHINERY: [&str; 13] = [
@@ -77,15 +73,11 @@ impl Pending {
     /// Adds the stack of the caller to an event.
     #[must_use]
     pub fn capture(event: Event) -> Self {
-        let mut frames = Vec::with_capacity(64);
-        backtrace::trace(|frame| {
-            frames.push(frame.clone());
-            frames.len() < MAX_CAPTURED
-        });
-        Self { event, frames }
+        Self { event, frames: stack::capture() }
     }
 
-    /// The event with files, lines and functions.
+    /// The event with files, lines and functions. In a child that was forked during a look-up, and in its own children,
+    /// functions are addresses and have no files.
     #[must_use]
     pub fn resolve(self) -> Event {
         self.resolve_with(&mut SourceCache::default())
@@ -94,7 +86,7 @@ impl Pending {
     /// [`Pending::resolve`] with the source files read lately.
     #[must_use]
     pub fn resolve_with(mut self, sources: &mut SourceCache) -> Event {
-        let mut frames = within(resolved(&self.frames));
+        let mut frames = within(stack::named(&self.frames));
         frames.reverse();
         if let Some(first) = self.event.chain.first_mut() {
             // A program without debug information leaves the place of a panic as the one frame that is known.
@@ -109,27 +101,6 @@ impl Pending {
             .for_each(|frame| sources.fill(frame));
         self.event
     }
-}
-
-/// A call by name, innermost first; one address stands for several where functions were inlined.
-fn resolved(frames: &[backtrace::Frame]) -> Vec<(String, Frame)> {
-    let mut named = Vec::new();
-    for frame in frames {
-        backtrace::resolve_frame(frame, |symbol| {
-            // The alternate form leaves out the hash, which changes with each build.
-            let Some(name) = symbol.name().map(|name| format!("{name:#}")) else { return };
-            let (module, function) = split_path(&name);
-            let frame = Frame {
-                file: symbol.filename().map(|file| file.display().to_string()).unwrap_or_default(),
-                module: module.map(ToOwned::to_owned),
-                function: Some(function.to_owned()),
-                line: symbol.lineno(),
-                ..Frame::default()
-            };
-            named.push((name, frame));
-        });
-    }
-    named
 }
 
 /// The calls of the application alone.

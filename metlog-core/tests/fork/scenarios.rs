@@ -81,6 +81,7 @@ scenarios! {
     a_child_that_becomes_another_program_leaves_the_parent_alone: [("parent", 200)], 1 producers;
     a_call_from_a_destructor_of_a_thread_is_sent: [("parent", 20)], 1 producers;
     a_call_after_the_end_of_the_process_began_harms_nobody: [("parent", 5)], 1 producers;
+    a_fork_during_the_first_look_up_of_a_stack_harms_nobody: [("sentry", 21)], 11 producers;
 }
 
 pub(crate) fn endpoint(folder: &Path) -> String {
@@ -350,4 +351,25 @@ fn a_call_after_the_end_of_the_process_began_harms_nobody() {
     });
     let client = EARLY.get_or_init(client);
     send(client, "parent", 5);
+}
+
+/// The look-up takes about 100 ms, under a lock that a child once inherited.
+fn a_fork_during_the_first_look_up_of_a_stack_harms_nobody() {
+    let client = client();
+    client.exception(&std::fmt::Error);
+    let children: Vec<_> = [0, 1, 2, 4, 8, 12, 16, 24, 32, 60]
+        .iter()
+        .scan(0, |before, after| Some(Duration::from_millis(after - std::mem::replace(before, *after))))
+        .map(|pause| {
+            std::thread::sleep(pause);
+            fork(|| {
+                client.exception(&std::fmt::Error);
+                let sent = client.close(SOON).sent;
+                assert_eq!(sent, 1, "{:?}", client.stats());
+            })
+        })
+        .collect();
+    children.iter().for_each(|child| child.wait(SOON));
+    (0..10).for_each(|_| client.exception(&std::fmt::Error));
+    client.close(SOON);
 }
