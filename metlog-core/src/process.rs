@@ -4,7 +4,7 @@
 //! happens at the child's next call ([`crate::client`]).
 #![expect(
     unsafe_code,
-    reason = "pthread_atfork and atexit take C functions; there is no safe form of either"
+    reason = "pthread_atfork and atexit take C functions, std's stderr takes a lock; there is no safe form of these"
 )]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,4 +55,12 @@ pub fn hostname() -> String {
     let failed = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) } != 0;
     let text = name.split(|byte| *byte == 0).next().unwrap_or_default();
     if failed { String::new() } else { std::str::from_utf8(text).unwrap_or_default().to_owned() }
+}
+
+/// Writes `line`, which ends in a line break, in one piece, past the lock of `std::io::stderr`: a child forked while
+/// another thread held it would wait for ever.
+pub(crate) fn write_to_stderr(line: &str) {
+    // SAFETY: the pointer and the length describe `line`, which outlives the call; the kernel takes any number for a
+    // file and refuses one that is not open.
+    let _nobody_left_to_tell = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
 }

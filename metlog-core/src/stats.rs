@@ -3,15 +3,11 @@
 //! `attempted = accepted + refused(reason)`, and `accepted = sent + dropped(reason) + waiting`, at any time.
 
 use std::{
-    collections::HashMap,
-    io::Write,
     sync::Mutex,
     time::{Duration, Instant},
 };
 
-use once_cell::sync::Lazy;
-
-use crate::wire::batch::Counts;
+use crate::{process, wire::batch::Counts};
 
 /// Why a message was refused by the call, or dropped after it was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,15 +107,41 @@ pub struct Stats {
 /// At most one line per reason in this time.
 const QUIET: Duration = Duration::from_secs(10);
 
-static LAST_SAID: Lazy<Mutex<HashMap<&'static str, Instant>>> = Lazy::new(Mutex::default);
+/// Made before the process runs: a child may be forked while anything is made later.
+static LAST_SAID: Mutex<Vec<(&'static str, Instant)>> = Mutex::new(Vec::new());
 
 /// One line on stderr, at most one per `reason` per ten seconds.
+///
+/// Takes no lock that a forked child may have inherited locked; a child whose parent was just here says nothing.
 pub fn complain(reason: &'static str, line: &str) {
     let now = Instant::now();
     let Ok(mut said) = LAST_SAID.try_lock() else { return };
-    if said.get(reason).is_some_and(|last| now.duration_since(*last) < QUIET) {
+    if said.iter().any(|(before, at)| *before == reason && now.duration_since(*at) < QUIET) {
         return;
     }
-    said.insert(reason, now);
-    let _nobody_left_to_tell = writeln!(std::io::stderr(), "metlog: {line}");
+    said.retain(|(before, _)| *before != reason);
+    said.push((reason, now));
+    drop(said);
+    process::write_to_stderr(&format!("metlog: {line}\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A child of a process that was just writing to stderr inherits the lock of std's.
+    #[test]
+    fn a_complaint_waits_for_no_lock_of_stderr() {
+        let (said, says) = mpsc::channel();
+        let locked = std::io::stderr().lock();
+        std::thread::spawn(move || {
+            complain("tests", "a line that this test says");
+            said.send(()).unwrap();
+        });
+        let waited = says.recv_timeout(Duration::from_secs(20));
+        drop(locked);
+        waited.unwrap();
+    }
 }
