@@ -7,7 +7,8 @@
 
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicU64, Ordering},
+    io,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use once_cell::sync::OnceCell;
@@ -17,6 +18,9 @@ use crate::{process, timestamp::Timestamp};
 
 /// How long the counter is trusted.
 const SET_AGAIN_NANOS: u64 = 500_000_000;
+
+/// After how long a thread is asked for again: a call must not pay for one each time.
+const TRY_AGAIN_SECONDS: i64 = 10;
 
 /// The processor's own counter, once its speed is known. quanta's own `Instant::now` panics in destructors of a thread,
 /// where the last calls of an application may come from.
@@ -37,15 +41,41 @@ pub(crate) fn counter() -> Option<&'static Clock> {
 
 #[cold]
 fn learn() -> Option<&'static Clock> {
-    // The process that last began to, as its generation and one: a forked child has not inherited the thread.
-    static LEARNING: AtomicU64 = AtomicU64::new(0);
-    let process = process::generation() + 1;
-    if LEARNING.swap(process, Ordering::Relaxed) != process {
+    static LEARNING: Learning = Learning::new();
+    LEARNING.begin(process::generation() + 1, Timestamp::now(), || {
         let learn = || drop(COUNTER.set(Clock::new()));
-        // Without the thread the system clock goes on being read.
-        let _started = std::thread::Builder::new().name("metlog-clock".to_owned()).spawn(learn);
-    }
+        std::thread::Builder::new().name("metlog-clock".to_owned()).spawn(learn).map(drop)
+    });
     None
+}
+
+/// Who learns how fast the counter runs.
+struct Learning {
+    /// The process whose thread does, as its generation and one: a forked child has not inherited the thread.
+    process: AtomicU64,
+    /// When to try again, in seconds, where the operating system gave no thread.
+    again_at: AtomicI64,
+}
+
+impl Learning {
+    const fn new() -> Self {
+        Self { process: AtomicU64::new(0), again_at: AtomicI64::new(0) }
+    }
+
+    fn begin(&self, process: u64, now: Timestamp, start: impl FnOnce() -> io::Result<()>) {
+        // Every call comes here until the speed is known: they read, and leave the cache line to all.
+        if self.process.load(Ordering::Relaxed) == process
+            || now.as_seconds() < self.again_at.load(Ordering::Relaxed)
+            || self.process.swap(process, Ordering::Relaxed) == process
+        {
+            return;
+        }
+        // Without the thread the system clock goes on being read.
+        if start().is_err() {
+            self.again_at.store(now.as_seconds().saturating_add(TRY_AGAIN_SECONDS), Ordering::Relaxed);
+            self.process.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
 thread_local! {
@@ -80,6 +110,26 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    /// It once was never tried again.
+    #[test]
+    fn a_thread_that_does_not_start_is_tried_again_later() {
+        let learning = Learning::new();
+        let started = |process, seconds: i64, starts: bool| {
+            let mut is_asked = false;
+            learning.begin(process, Timestamp::from_nanos(seconds * 1_000_000_000), || {
+                is_asked = true;
+                if starts { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
+            });
+            is_asked
+        };
+        let later = 100 + TRY_AGAIN_SECONDS;
+        assert!(started(1, 100, false));
+        assert!(!started(1, later - 1, true), "too early");
+        assert!(started(1, later, true));
+        assert!(!started(1, later + 100, true), "it runs");
+        assert!(started(2, later + 100, true), "a forked child has a thread of its own");
+    }
 
     #[test]
     fn it_is_the_system_clock_within_a_millisecond() {
