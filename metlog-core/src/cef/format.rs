@@ -7,8 +7,9 @@
 //! | keys of the extension | what is not of `A-Z a-z 0-9 _ . -` becomes `?` |
 //! | reporting host | white space, control characters, pipes and backslashes become `?` |
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
+use arc_swap::ArcSwapOption;
 use jiff::{civil::DateTime, tz::TimeZone};
 
 use super::{Event, escape};
@@ -70,11 +71,26 @@ impl fmt::Display for Warning {
     }
 }
 
-/// The line of `event` as of `at`, in the local time of this process.
+/// The time zone of this process, read at its first line and kept.
+///
+/// jiff's own copy is behind a lock and read again every five minutes: a child forked while another thread was at it would
+/// then wait for ever. A child takes over what its parent has read.
+static ZONE: ArcSwapOption<TimeZone> = ArcSwapOption::const_empty();
+
+fn zone() -> Arc<TimeZone> {
+    ZONE.load_full().unwrap_or_else(|| {
+        let zone = Arc::new(TimeZone::system());
+        ZONE.store(Some(Arc::clone(&zone)));
+        zone
+    })
+}
+
+/// The line of `event` as of `at`, in the local time of this process: a change of the system's time zone shows after a
+/// restart.
 #[must_use]
 pub fn format(event: &Event<'_>, at: Timestamp) -> Formatted {
     let instant = jiff::Timestamp::from_second(at.as_seconds()).unwrap_or_default();
-    format_at(event, instant.to_zoned(TimeZone::system()).datetime())
+    format_at(event, instant.to_zoned(TimeZone::clone(&zone())).datetime())
 }
 
 fn format_at(event: &Event<'_>, at: DateTime) -> Formatted {

@@ -138,6 +138,7 @@ fn time_is_that_of_this_process() {
     let expected = jiff::Timestamp::from_second(1_333_140_315).unwrap().to_zoned(TimeZone::system());
     let line = format(&event(&device), at).line;
     assert!(line.starts_with(&expected.strftime("%b %d %H:%M:%S web1 CEF:0|").to_string()), "{line}");
+    assert!(ZONE.load().is_some(), "children forked from now on read no zone");
 }
 
 /// A reader of CEF written from the format's description, apart from the code under test.
