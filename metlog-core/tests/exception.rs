@@ -359,3 +359,22 @@ fn exceptions_that_find_no_room_are_refused_and_counted() {
     assert!(stats.refused.get(Reason::Full) > 0, "{stats:?}");
     assert_eq!(u64::try_from(captured.messages().len()).unwrap(), stats.accepted);
 }
+
+/// They once stood in no book until the thread came to them, which the end of a process does not wait for.
+#[test]
+fn exceptions_given_up_at_the_deadline_of_close_are_counted_at_once() {
+    let (memory, _captured) = sender::memory::channel();
+    let client = Client::builder().sender(memory).build();
+    for _ in 0..100 {
+        client.exception_event(noisy(20), None, Options::default());
+    }
+    client.close(Duration::ZERO);
+    let stats = client.stats();
+    // All but the one that is being looked up at that moment.
+    assert!(stats.attempted >= 99 && stats.refused.get(Reason::Closed) > 0, "{stats:?}");
+    let deadline = std::time::Instant::now() + SOON;
+    while client.stats().attempted < 100 {
+        assert!(std::time::Instant::now() < deadline, "{:?}", client.stats());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
