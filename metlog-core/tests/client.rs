@@ -1,6 +1,8 @@
 //! The client as an application uses it: every kind of call, the books, the end.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not know for tests")]
 
+mod support;
+
 use std::{
     collections::HashSet,
     time::{Duration, Instant},
@@ -17,6 +19,7 @@ use metlog_core::{
     stats::Reason,
     wire::batch::Batch,
 };
+use support::Answers;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -172,25 +175,10 @@ fn a_message_over_the_bound_is_refused_and_its_neighbours_arrive() {
     assert_eq!(client.stats().refused.get(Reason::TooBig), 1);
 }
 
-/// A sender that is busy for good, and one that fails.
-struct Stuck(Result<Delivery, ()>);
-
-impl Target for Stuck {
-    fn connect(&self) -> Result<Box<dyn Sender>, metlog_core::Error> {
-        Ok(Box::new(Self(self.0)))
-    }
-}
-
-impl Sender for Stuck {
-    fn send(&mut self, _: &Outgoing) -> Result<Delivery, metlog_core::Error> {
-        self.0.map_err(|()| metlog_core::Error::new(metlog_core::ErrorKind::Io, "broken pipe"))
-    }
-}
-
 #[test]
 fn a_busy_sender_fills_the_queue_and_the_books_balance_at_any_time() {
     let settings = Settings { queue_bytes: 64 * 1024, ..Settings::default() };
-    let client = Client::builder().sender(Stuck(Ok(Delivery::Busy))).settings(settings).build();
+    let client = Client::builder().sender(Answers(Ok(Delivery::Busy))).settings(settings).build();
     for n in 0..10_000 {
         client.incr("n");
         if n % 100 == 0 {
@@ -207,7 +195,7 @@ fn a_busy_sender_fills_the_queue_and_the_books_balance_at_any_time() {
 
 #[test]
 fn a_sender_that_fails_drops_and_counts() {
-    let client = Client::builder().sender(Stuck(Err(()))).build();
+    let client = Client::builder().sender(Answers(Err(()))).build();
     client.incr("n");
     assert!(client.flush(SOON));
     assert_eq!(client.stats().dropped.get(Reason::Send), 1);
@@ -425,7 +413,7 @@ fn a_sender_that_panics_closes_its_client_and_the_books_balance() {
 /// It waited for ever, or panicked.
 #[test]
 fn a_worker_that_starts_after_the_close_ends_in_time() {
-    let client = Client::builder().sender(Stuck(Ok(Delivery::Busy))).build();
+    let client = Client::builder().sender(Answers(Ok(Delivery::Busy))).build();
     client.close(Duration::from_millis(10));
     client.counter("late").incr();
     client.incr("late");
@@ -437,7 +425,7 @@ fn a_worker_that_starts_after_the_close_ends_in_time() {
 
 #[test]
 fn flush_says_when_messages_were_dropped_at_the_end() {
-    let client = Client::builder().sender(Stuck(Ok(Delivery::Busy))).build();
+    let client = Client::builder().sender(Answers(Ok(Delivery::Busy))).build();
     client.incr("n");
     assert_eq!(client.close(Duration::from_millis(10)).dropped, 1);
     assert!(!client.flush(SOON));

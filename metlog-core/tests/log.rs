@@ -5,6 +5,8 @@
     reason = "helpers of tests, which clippy does not know for tests"
 )]
 
+mod support;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},
@@ -22,6 +24,7 @@ use metlog_core::{
     },
     stats::Reason,
 };
+use support::Answers;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -202,24 +205,9 @@ fn a_text_without_end_is_cut() {
     assert_eq!(messages[0].fields.get("who").and_then(Value::as_text).map(str::len), Some(64 * 1024));
 }
 
-/// Never takes a batch.
-struct Stuck;
-
-impl Target for Stuck {
-    fn connect(&self) -> Result<Box<dyn Sender>, Error> {
-        Ok(Box::new(Self))
-    }
-}
-
-impl Sender for Stuck {
-    fn send(&mut self, _: &Outgoing) -> Result<Delivery, Error> {
-        Ok(Delivery::Busy)
-    }
-}
-
 #[test]
 fn flush_waits_no_longer_than_its_bound() {
-    let client = Client::builder().sender(Stuck).build();
+    let client = Client::builder().sender(Answers(Ok(Delivery::Busy))).build();
     let logger = Logger::new(client.clone()).flush_timeout(Duration::from_millis(50));
     log::set_max_level(LevelFilter::Trace);
     log::info!(logger: logger, "waits");
@@ -267,25 +255,10 @@ fn a_sender_that_logs_causes_no_further_batch() {
     assert!(client.stats().refused.get(Reason::Filtered) > 0);
 }
 
-/// Takes every batch and keeps nothing.
-struct Nowhere;
-
-impl Target for Nowhere {
-    fn connect(&self) -> Result<Box<dyn Sender>, Error> {
-        Ok(Box::new(Self))
-    }
-}
-
-impl Sender for Nowhere {
-    fn send(&mut self, _: &Outgoing) -> Result<Delivery, Error> {
-        Ok(Delivery::ALL)
-    }
-}
-
 #[test]
 fn a_record_allocates_nothing_in_steady_state() {
     log::set_max_level(LevelFilter::Trace);
-    let client = Client::builder().sender(Nowhere).build();
+    let client = Client::builder().sender(Answers(Ok(Delivery::ALL))).build();
     let logger = Logger::new(client.clone());
     let burst =
         || (0..100).for_each(|n| log::info!(logger: logger, user = n, path = "/x", shown:? = n; "what {n}"));

@@ -5,6 +5,8 @@
     reason = "helpers of tests, which clippy does not know for tests"
 )]
 
+mod support;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},
@@ -23,6 +25,7 @@ use metlog_core::{
     },
     stats::Reason,
 };
+use support::Answers;
 use tracing::{
     Dispatch, debug_span, dispatcher, error, field::Empty, info, info_span, subscriber::with_default, trace,
     warn,
@@ -363,24 +366,9 @@ fn spans_and_events_of_many_threads_end_in_time() {
     assert_eq!((count("log"), count("timer")), (2_000, 2_001));
 }
 
-/// Takes every batch and keeps nothing.
-struct Nowhere;
-
-impl Target for Nowhere {
-    fn connect(&self) -> Result<Box<dyn Sender>, Error> {
-        Ok(Box::new(Self))
-    }
-}
-
-impl Sender for Nowhere {
-    fn send(&mut self, _: &Outgoing) -> Result<Delivery, Error> {
-        Ok(Delivery::ALL)
-    }
-}
-
 #[test]
 fn an_event_in_spans_allocates_nothing_in_steady_state() {
-    let client = Client::builder().sender(Nowhere).build();
+    let client = Client::builder().sender(Answers(Ok(Delivery::ALL))).build();
     let burst = || (0..100).for_each(|n| info!(user = n, path = "/x", shown = ?n, "what {n}"));
     let bursts = (0..100).map(|_| {
         assert!(client.flush(SOON));
