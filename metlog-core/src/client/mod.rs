@@ -244,7 +244,7 @@ impl Client {
         inner.channel.seated(|seat| {
             // Nothing is built, and no clock read, for a hand-off that takes nothing.
             if let Err(reason) = passed.and_then(|()| seat.live.queue.admit()) {
-                return seat.live.queue.refuse(&seat.writer, reason);
+                return seat.writer.refuse(reason);
             }
             let pushed = seat.live.queue.push(&seat.writer, |out| {
                 let fields = |out: &mut Vec<u8>| encode_fields(options, own, out);
@@ -288,7 +288,7 @@ impl Client {
 
     /// Counts a message that a language's face could not convert.
     pub fn refuse(&self, reason: Reason) {
-        self.0.channel.seated(|seat| seat.live.queue.refuse(&seat.writer, reason));
+        self.0.channel.seated(|seat| seat.writer.refuse(reason));
     }
 
     /// The books at this moment.

@@ -106,7 +106,8 @@ impl Writer {
         add_one(&self.lane.accepted);
     }
 
-    pub(super) fn refuse(&self, reason: Reason) {
+    /// Counts a message that is not appended.
+    pub(crate) fn refuse(&self, reason: Reason) {
         if let Some(counter) = self.lane.refused.get(reason as usize) {
             add_one(counter);
         }

@@ -17,7 +17,7 @@
 //! | this one | 70 / 85 | 74 / 98 | 4 | a share |
 //!
 //! Rings cannot grow with the one busy thread nor shrink when many end; a pooled buffer that is not full is out of the
-//! worker's reach. What is left is the chain, the cheapest of the rest, and the only one of them that nobody waits in.
+//! worker's reach; slots cost twice as much. What is left is the chain, cheaper than locked memory, and nobody waits in it.
 //!
 //! The bound counts a record from the call until its batch has left the process: in a chunk, in the worker, in the
 //! socket's buffer or unacknowledged (`Room`).
@@ -92,31 +92,23 @@ impl Queue {
         }
     }
 
-    /// Appends what `encode` writes to a thread's lane, or counts why not. Never waits.
+    /// Appends what `encode` writes to a thread's lane, or counts why not. Never waits. [`Queue::admit`] is for the caller to
+    /// ask before.
     pub(crate) fn push(
         &self,
         writer: &Writer,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Reason> {
-        let pushed = self.gate.admit().map_err(Reason::from).and_then(|()| {
-            writer.with_scratch(|record| {
-                encode(record).map_err(|_| Reason::TooBig)?;
-                let append = || self.append(writer, record);
-                self.gate.enter(&writer.lane.entrance, record.len(), append).map_err(Reason::from)
-            })
+        let pushed = writer.with_scratch(|record| {
+            encode(record).map_err(|_| Reason::TooBig)?;
+            let append = || self.append(writer, record);
+            Ok(self.gate.enter(&writer.lane.entrance, record.len(), append)?)
         });
-        match pushed {
-            Ok(worker_sleeps) => {
-                if worker_sleeps {
-                    self.wake();
-                }
-                Ok(())
-            }
-            Err(reason) => {
-                writer.refuse(reason);
-                Err(reason)
-            }
+        let worker_sleeps = pushed.inspect_err(|reason| writer.refuse(*reason))?;
+        if worker_sleeps {
+            self.wake();
         }
+        Ok(())
     }
 
     /// As [`Queue::push`], even when the hand-off is closed or full: for the worker's own last messages.
@@ -125,17 +117,13 @@ impl Queue {
         writer: &Writer,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Reason> {
-        writer.with_scratch(|record| match encode(record) {
-            Ok(()) => {
-                self.gate.reserve(record.len());
-                self.append(writer, record);
-                Ok(())
-            }
-            Err(_) => {
-                writer.refuse(Reason::TooBig);
-                Err(Reason::TooBig)
-            }
-        })
+        let pushed = writer.with_scratch(|record| {
+            encode(record).map_err(|_| Reason::TooBig)?;
+            self.gate.reserve(record.len());
+            self.append(writer, record);
+            Ok(())
+        });
+        pushed.inspect_err(|reason| writer.refuse(*reason))
     }
 
     fn append(&self, writer: &Writer, record: &[u8]) {
@@ -143,12 +131,7 @@ impl Queue {
         writer.chain.append(record, self.chunk_bytes.load(Ordering::Relaxed));
     }
 
-    /// Counts a message that was refused before it came here.
-    pub(crate) fn refuse(&self, writer: &Writer, reason: Reason) {
-        writer.refuse(reason);
-    }
-
-    /// Whether anything would be taken at all.
+    /// Whether anything would be taken at all: asked before anything is built.
     pub(crate) fn admit(&self) -> Result<(), Reason> {
         Ok(self.gate.admit()?)
     }
@@ -405,7 +388,7 @@ mod tests {
     fn lanes_of_ended_threads_do_not_pile_up_while_nobody_drains() {
         let queue = Queue::new(1024, Arc::default());
         for _ in 0..1_000 {
-            queue.refuse(&queue.register(), Reason::Filtered);
+            queue.register().refuse(Reason::Filtered);
         }
         assert!(lock(&queue.lanes).open.len() <= 128, "{} lanes", lock(&queue.lanes).open.len());
         assert_eq!(queue.books().refused.get(Reason::Filtered), 1_000);
