@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 
 use metlog_core::{
     Error, ErrorKind,
-    sender::{Delivery, Outgoing, Sender, Target},
+    sender::{Delivery, Outgoing, Sender, Target, each_json},
     stats::Reason,
-    wire::{batch::Batch, json},
 };
 use pyo3::prelude::*;
 
@@ -115,9 +114,7 @@ impl Asking {
     }
 
     fn publish(&self, batch: &Outgoing) -> Result<Delivery, Error> {
-        let mut sent = 0;
-        each_json(batch, |json| sent += u64::from(self.publisher.socket.send(json, zmq::DONTWAIT).is_ok()))?;
-        Ok(Delivery::Taken { dropped: batch.messages().saturating_sub(sent), reason: Reason::Send })
+        each_json(batch, |json| self.publisher.socket.send(json, zmq::DONTWAIT).map_err(|_| Reason::Send))
     }
 }
 
@@ -148,22 +145,13 @@ impl Sender for Asking {
     }
 }
 
-/// Gives the messages of a batch one by one to `each` as JSON.
-fn each_json(batch: &Outgoing, mut each: impl FnMut(&str)) -> Result<(), Error> {
-    let batch = Batch::parse(batch)?;
-    batch
-        .messages()
-        .filter_map(|(_, message)| message.ok())
-        .for_each(|message| each(&json::to_json(&message)));
-    Ok(())
-}
-
 /// Writes what nobody would hear to Python's standard error, a line each, and counts it as dropped.
 fn show(batch: &Outgoing) -> Result<Delivery, Error> {
     let mut lines = String::new();
     each_json(batch, |json| {
         lines.push_str(json);
         lines.push('\n');
+        Ok(())
     })?;
     if !lines.is_empty() {
         // Without an interpreter, at the very end, there is no standard error of Python's.

@@ -152,8 +152,11 @@ pub trait Target: Send + Sync {
     fn connect(&self) -> Result<Box<dyn Sender>, Error>;
 }
 
-/// Gives the messages of a batch one by one to `each` as JSON, for receivers that know no batches.
-fn each_json(frame: &[u8], mut each: impl FnMut(&str) -> Result<(), Reason>) -> Result<Delivery, Error> {
+/// Gives the messages of a batch one by one to `each` as JSON, for receivers that know no batches; what it refuses is dropped.
+///
+/// # Errors
+/// As [`Batch::parse`].
+pub fn each_json(frame: &[u8], mut each: impl FnMut(&str) -> Result<(), Reason>) -> Result<Delivery, Error> {
     let batch = Batch::parse(frame)?;
     let mut delivery = Delivery::ALL;
     for (_, message) in batch.messages() {
