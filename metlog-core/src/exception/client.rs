@@ -1,11 +1,12 @@
 //! Sends an event through the client as any other message.
 
 use std::{
+    cell::RefCell,
     error::Error as StdError,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::{Dsn, Event, Exception, Frame, Pending, bound, fingerprint, raven};
+use super::{Dsn, Event, Exception, Frame, Pending, SourceCache, bound, fingerprint, raven};
 use crate::{
     client::{Client, FieldSet, Options},
     error::Error,
@@ -50,6 +51,11 @@ impl Client {
     }
 }
 
+thread_local! {
+    /// The source files read lately, on the thread that does deferred work.
+    static SOURCES: RefCell<SourceCache> = RefCell::default();
+}
+
 /// An event with all that its message needs, on its way to another thread.
 struct Report {
     pending: Pending,
@@ -88,7 +94,10 @@ impl Report {
             hostname: &hostname,
             project: self.dsn.as_ref().map(Dsn::project),
         };
-        let (event, payload) = match bounded_payload(self.pending.resolve(), &about) {
+        let (event, payload) = match bounded_payload(
+            SOURCES.with_borrow_mut(|sources| self.pending.resolve_with(sources)),
+            &about,
+        ) {
             Ok(made) => made,
             Err(error) => {
                 complain("exception", &error.to_string());
