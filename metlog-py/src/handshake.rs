@@ -114,7 +114,9 @@ impl Asking {
     }
 
     fn publish(&self, batch: &Outgoing) -> Result<Delivery, Error> {
-        each_json(batch, |json| self.publisher.socket.send(json, zmq::DONTWAIT).map_err(|_| Reason::Send))
+        each_json(batch, |json| {
+            self.publisher.socket.send(json.as_str(), zmq::DONTWAIT).map_err(|_| Reason::Send)
+        })
     }
 }
 
@@ -149,7 +151,7 @@ impl Sender for Asking {
 fn show(batch: &Outgoing) -> Result<Delivery, Error> {
     let mut lines = String::new();
     each_json(batch, |json| {
-        lines.push_str(json);
+        lines.push_str(&json);
         lines.push('\n');
         Ok(())
     })?;

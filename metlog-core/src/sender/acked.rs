@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Delivery, Outgoing, Pending, Sender, Target, zmq::owned};
+use super::{
+    Delivery, Outgoing, Pending, Sender, Target,
+    zmq::{failed, owned},
+};
 use crate::{
     error::{Error, ErrorKind},
     link::{Frame, MAX_FRAME_BYTES, SenderId, VERSIONS, Window, agree},
@@ -260,8 +263,4 @@ impl AckedSender {
         }
         Ok(())
     }
-}
-
-fn failed(what: &str, source: zmq::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("ZeroMQ cannot {what}: {source}")).with_source(source)
 }

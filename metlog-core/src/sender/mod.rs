@@ -156,11 +156,14 @@ pub trait Target: Send + Sync {
 ///
 /// # Errors
 /// As [`Batch::parse`].
-pub fn each_json(frame: &[u8], mut each: impl FnMut(&str) -> Result<(), Reason>) -> Result<Delivery, Error> {
+pub fn each_json(
+    frame: &[u8],
+    mut each: impl FnMut(String) -> Result<(), Reason>,
+) -> Result<Delivery, Error> {
     let batch = Batch::parse(frame)?;
     let mut delivery = Delivery::ALL;
     for (_, message) in batch.messages() {
-        let taken = message.map_err(|_| Reason::Encode).and_then(|message| each(&json::to_json(&message)));
+        let taken = message.map_err(|_| Reason::Encode).and_then(|message| each(json::to_json(&message)));
         if let (Err(why), Delivery::Taken { dropped, reason }) = (taken, &mut delivery) {
             *dropped += 1;
             *reason = why;

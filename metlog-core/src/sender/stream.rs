@@ -50,7 +50,7 @@ impl Sender for Lines {
     fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
         self.text.clear();
         let delivery = each_json(batch, |json| {
-            self.text.push_str(json);
+            self.text.push_str(&json);
             self.text.push('\n');
             Ok::<(), Reason>(())
         })?;

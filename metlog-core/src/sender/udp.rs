@@ -29,7 +29,7 @@ impl Target for Udp {
         let socket = socket
             .map_err(|source| Error::new(ErrorKind::Io, "cannot open a UDP socket").with_source(source))?;
         let addresses = self.destinations.iter().map(resolve).collect::<Result<_, _>>()?;
-        Ok(Box::new(Datagrams { socket, addresses, newline: self.newline, text: String::new() }))
+        Ok(Box::new(Datagrams { socket, addresses, newline: self.newline }))
     }
 }
 
@@ -44,25 +44,22 @@ struct Datagrams {
     socket: UdpSocket,
     addresses: Vec<SocketAddr>,
     newline: bool,
-    text: String,
 }
 
 impl Sender for Datagrams {
     fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
-        each_json(batch, |json| {
-            self.text.clear();
-            self.text.push_str(json);
+        each_json(batch, |mut json| {
             if self.newline {
-                self.text.push('\n');
+                json.push('\n');
             }
-            if self.text.len() > MAX_DATAGRAM {
+            if json.len() > MAX_DATAGRAM {
                 complain(
                     "datagram",
                     &format!("messages over {MAX_DATAGRAM} bytes do not fit a datagram and are dropped"),
                 );
                 return Err(Reason::TooBig);
             }
-            let datagram = self.text.as_bytes();
+            let datagram = json.as_bytes();
             // Every destination is tried; a message counts as sent when each socket call took it whole.
             let refused =
                 self.addresses.iter().filter(|to| self.socket.send_to(datagram, to).is_err()).count();

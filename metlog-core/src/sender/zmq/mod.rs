@@ -33,7 +33,7 @@ pub struct Publish {
     pub bind: bool,
 }
 
-fn failed(what: &str, source: zmq::Error) -> Error {
+pub(super) fn failed(what: &str, source: zmq::Error) -> Error {
     Error::new(ErrorKind::Io, format!("ZeroMQ cannot {what}: {source}")).with_source(source)
 }
 
@@ -133,7 +133,7 @@ impl AsRef<[u8]> for Part {
 impl Sender for PublishSender {
     fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
         each_json(batch, |json| {
-            let part = Part { json: json.to_owned(), _of: batch.clone() };
+            let part = Part { json, _of: batch.clone() };
             owned::send(&mut self.0.socket, part).map_err(|_| Reason::Send)
         })
     }
