@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use metlog_core::{
     Client, Error,
-    config::default_endpoint,
+    config::default_endpoints,
     sender::{
         Target,
         acked::Acked,
@@ -58,7 +58,7 @@ impl Sender {
 /// Batches to the sidecar; no endpoint means the sidecar of this host.
 #[napi(catch_unwind)]
 pub fn push_sender(endpoints: Vec<String>) -> External<Sender> {
-    let endpoints = if endpoints.is_empty() { vec![default_endpoint()] } else { endpoints };
+    let endpoints = if endpoints.is_empty() { default_endpoints() } else { endpoints };
     Sender::handle(Push { endpoints }, None)
 }
 

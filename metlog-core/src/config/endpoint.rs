@@ -23,21 +23,16 @@ const PUSH: Place = Place { variable: ENDPOINT_VARIABLE, file: "push.sock", tcp:
 const LINK: Place =
     Place { variable: LINK_ENDPOINT_VARIABLE, file: "link.sock", tcp: "tcp://127.0.0.1:5567" };
 
-/// The endpoint of the sidecar's PULL socket: `METLOG_ENDPOINT`, else `push.sock` under `/run/metlog` or
-/// `$XDG_RUNTIME_DIR/metlog`, whichever a sidecar has made, else `tcp://127.0.0.1:5566`.
-#[must_use]
-pub fn default_endpoint() -> String {
-    PUSH.find(|name| env::var(name).ok(), Path::exists)
-}
-
-/// As [`default_endpoint`], where `METLOG_ENDPOINT` may name several with commas between them.
+/// The endpoints of the sidecar's PULL socket: `METLOG_ENDPOINT`, which may name several with commas between them, else
+/// `push.sock` under `/run/metlog` or `$XDG_RUNTIME_DIR/metlog`, whichever a sidecar has made, else
+/// `tcp://127.0.0.1:5566`.
 #[must_use]
 pub fn default_endpoints() -> Vec<String> {
-    several(&default_endpoint())
+    several(&PUSH.find(|name| env::var(name).ok(), Path::exists))
 }
 
 /// The endpoints of the sidecar's link socket: those of `METLOG_LINK_ENDPOINT`, else `link.sock` where
-/// [`default_endpoint`] looks for its file, else `tcp://127.0.0.1:5567`.
+/// [`default_endpoints`] looks for its file, else `tcp://127.0.0.1:5567`.
 #[must_use]
 pub fn default_link_endpoints() -> Vec<String> {
     several(&LINK.find(|name| env::var(name).ok(), Path::exists))

@@ -26,9 +26,7 @@ mod toml;
 #[cfg(feature = "config")]
 mod values;
 
-pub use endpoint::{
-    ENDPOINT_VARIABLE, LINK_ENDPOINT_VARIABLE, default_endpoint, default_endpoints, default_link_endpoints,
-};
+pub use endpoint::{ENDPOINT_VARIABLE, LINK_ENDPOINT_VARIABLE, default_endpoints, default_link_endpoints};
 pub use settings::{EXIT_TIMEOUT, MAX_BODY_BYTES, MAX_INTERVAL, Settings};
 #[cfg(feature = "config")]
 pub use {

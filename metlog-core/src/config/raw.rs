@@ -3,7 +3,6 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    hash::Hash,
     time::Duration,
 };
 
@@ -143,10 +142,7 @@ impl Raw {
     }
 
     /// Values by name: a table, or `name=value` for each of several.
-    pub(super) fn map<V>(&self, each: impl Fn(&Self) -> Option<V>) -> Option<HashMap<String, V>>
-    where
-        String: Hash + Eq,
-    {
+    pub(super) fn map<V>(&self, each: impl Fn(&Self) -> Option<V>) -> Option<HashMap<String, V>> {
         match self {
             Self::Map(pairs) => pairs.iter().map(|(name, raw)| Some((name.clone(), each(raw)?))).collect(),
             Self::Loose(text, separator) => items(text, *separator)
