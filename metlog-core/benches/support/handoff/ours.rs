@@ -14,7 +14,7 @@ mod gate;
 mod sync;
 
 use gate::{Entrance, Gate};
-use sync::{Arc, AtomicUsize, Ordering};
+use sync::Arc;
 
 const CHUNK_BYTES: usize = 32 * 1024;
 const FIRST_CHUNK_BYTES: usize = 4 * 1024;
@@ -36,8 +36,6 @@ pub(crate) struct Seat {
 pub(crate) struct Ours {
     gate: Gate,
     lanes: Mutex<Vec<Arc<Lane>>>,
-    /// Bytes of the chunks in use, as far as the reader has seen them.
-    seen_bytes: AtomicUsize,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -46,7 +44,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Default for Ours {
     fn default() -> Self {
-        Self { gate: Gate::new(LIMIT_BYTES), lanes: Mutex::default(), seen_bytes: AtomicUsize::new(0) }
+        Self { gate: Gate::new(LIMIT_BYTES), lanes: Mutex::default() }
     }
 }
 
@@ -82,11 +80,10 @@ impl HandOff for Ours {
                 self.gate.release(records.len());
             });
         }
-        self.seen_bytes.store(lanes.len() * CHUNK_BYTES, Ordering::Relaxed);
     }
 
     fn capacity(&self) -> usize {
-        let free: usize = lock(&self.lanes).iter().map(|lane| lock(&lane.reader).free_bytes()).sum();
-        free + self.seen_bytes.load(Ordering::Relaxed)
+        // And the chunk that each thread is at.
+        lock(&self.lanes).iter().map(|lane| lock(&lane.reader).free_bytes() + CHUNK_BYTES).sum()
     }
 }
