@@ -61,6 +61,12 @@ impl Series<Counters> {
 pub struct Counter(pub(super) Handle<Counters>);
 
 impl Counter {
+    /// What it goes under: [`super::OVERFLOW_NAME`] when the client had no room for its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.series.name
+    }
+
     /// Counts one.
     #[inline]
     pub fn incr(&self) {

@@ -69,6 +69,12 @@ impl Series<GaugeCell> {
 pub struct Gauge(pub(super) Handle<GaugeCell>);
 
 impl Gauge {
+    /// What it goes under: [`super::OVERFLOW_NAME`] when the client had no room for its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.series.name
+    }
+
     /// Sets the value. What is no finite number is left out.
     #[inline]
     pub fn set(&self, value: f64) {

@@ -109,6 +109,12 @@ impl Series<Timers> {
 pub struct Timer(pub(super) Handle<Timers>);
 
 impl Timer {
+    /// What it goes under: [`super::OVERFLOW_NAME`] when the client had no room for its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.series.name
+    }
+
     /// Measures until the guard is stopped or dropped.
     #[inline]
     pub fn start(&self) -> Running<&Self> {
