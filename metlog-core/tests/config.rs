@@ -8,7 +8,7 @@ use std::{
 
 use metlog_core::{
     Client, ErrorKind, Options, Severity,
-    config::{Config, File, FilterRule, SenderClass, Settings, keys, variable},
+    config::{Config, File, FilterRule, Given, Raw, SenderClass, Settings, keys, variable},
     filter::SeverityMax,
     sender,
 };
@@ -377,4 +377,22 @@ proptest! {
         prop_assert_eq!(&from_toml, &from_ini);
         prop_assert_eq!(from_toml, from_env);
     }
+}
+
+#[test]
+fn keywords_of_a_face_come_before_the_environment_and_are_checked_like_it() {
+    let given = |settings: &[(&str, Raw)]| Given {
+        place: "configure()".to_owned(),
+        settings: settings.iter().map(|(key, raw)| ((*key).to_owned(), raw.clone())).collect(),
+    };
+    let config =
+        Config::from_code(given(&[("max_names", Raw::Int(7)), ("aggregate", Raw::Bool(true))]), None);
+    let config = config.unwrap();
+    assert_eq!((config.settings.max_names, config.settings.aggregate), (7, true));
+    let wrong = given(&[("queue_byte", Raw::Int(1)), ("severity", Raw::Int(9))]);
+    assert_eq!(
+        Config::from_code(wrong, None).unwrap_err().to_string(),
+        "configure(): unknown key `queue_byte`; did you mean `queue_bytes`?\n\
+         configure(): severity is 9, expected 0 (emergency) to 7 (debug)"
+    );
 }

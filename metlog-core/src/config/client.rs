@@ -4,12 +4,21 @@
 
 use std::{env, ffi::OsString, fs, path::Path};
 
-use super::{environment, found::Found, ini, toml, values::Config};
+use super::{environment, found::Found, ini, raw::Raw, toml, values::Config};
 use crate::{
     client::{Client, ClientBuilder},
     error::{Error, ErrorKind},
     stats::complain,
 };
+
+/// What code says by key: what a language's face takes as keywords.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// How errors call the code.
+    pub place: String,
+    /// Keys as an INI file has them, with their values.
+    pub settings: Vec<(String, Raw)>,
+}
 
 /// What a file says, before anything else is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +35,7 @@ impl Config {
     /// # Errors
     /// `Config`, naming every variable that cannot be used.
     pub fn from_env() -> Result<Self, Error> {
-        Self::told(None)
+        Self::told(Given::default(), None)
     }
 
     /// What a TOML text says, with the environment over it.
@@ -34,7 +43,7 @@ impl Config {
     /// # Errors
     /// `Config`, naming the line and the key of everything that cannot be used.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
-        Self::told(Some(File::Toml(text, "")))
+        Self::told(Given::default(), Some(File::Toml(text, "")))
     }
 
     /// What a TOML file says, with the environment over it.
@@ -43,12 +52,21 @@ impl Config {
     /// `Config`, naming the file, the line and the key of everything that cannot be used; `Io` when the file cannot be
     /// read.
     pub fn from_toml_file(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let name = path.as_ref().display().to_string();
-        let text = fs::read_to_string(&path).map_err(|source| {
+        Self::from_code(Given::default(), Some(path.as_ref()))
+    }
+
+    /// What code says by key, over the environment, over a TOML file if there is one.
+    ///
+    /// # Errors
+    /// As [`Config::from_toml_file`], naming the key of everything that code cannot say.
+    pub fn from_code(given: Given, file: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = file else { return Self::told(given, None) };
+        let name = path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|source| {
             Error::new(ErrorKind::Io, format!("cannot read the configuration {name}: {source}"))
                 .with_source(source)
         })?;
-        Self::told(Some(File::Toml(&text, &name)))
+        Self::told(given, Some(File::Toml(&text, &name)))
     }
 
     /// What the section `section` of an INI text and its filters say, with the environment over it: the configuration
@@ -57,15 +75,15 @@ impl Config {
     /// # Errors
     /// `Config`, naming the section and the key of everything that cannot be used.
     pub fn from_ini(text: &str, section: &str) -> Result<Self, Error> {
-        Self::told(Some(File::Ini(text, section)))
+        Self::told(Given::default(), Some(File::Ini(text, section)))
     }
 
     /// With the environment of this process, and what is odd about it said on stderr.
-    fn told(file: Option<File<'_>>) -> Result<Self, Error> {
+    fn told(given: Given, file: Option<File<'_>>) -> Result<Self, Error> {
         // What is no text is one that no setting takes: its bytes are shown as replacement characters.
         let text = |text: OsString| text.to_string_lossy().into_owned();
         let variables = env::vars_os().map(|(name, value)| (text(name), text(value)));
-        let (config, warnings) = Self::read(file, variables)?;
+        let (config, warnings) = Self::read_given(given, file, variables)?;
         if !warnings.is_empty() {
             complain("config", &warnings.join("; "));
         }
@@ -80,6 +98,14 @@ impl Config {
         file: Option<File<'_>>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(Self, Vec<String>), Error> {
+        Self::read_given(Given::default(), file, variables)
+    }
+
+    fn read_given(
+        given: Given,
+        file: Option<File<'_>>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(Self, Vec<String>), Error> {
         let variables: Vec<(String, String)> = variables.into_iter().collect();
         let variable =
             |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
@@ -89,9 +115,14 @@ impl Config {
             Some(File::Ini(text, section)) => ini::read(text, section, variable),
         };
         let environment = environment::read(variables.iter().cloned());
+        let mut code = Found::default();
+        for (key, raw) in given.settings {
+            code.add(&given.place, &key, raw, str::to_owned);
+        }
         let mut config = Self::default();
         let mut problems = file.apply(&mut config);
         problems.extend(environment.apply(&mut config));
+        problems.extend(code.apply(&mut config));
         // What is missing may only have been refused above.
         if problems.is_empty() {
             problems = config.sender.problems();

@@ -30,8 +30,9 @@ pub use endpoint::{ENDPOINT_VARIABLE, LINK_ENDPOINT_VARIABLE, default_endpoints,
 pub use settings::{EXIT_TIMEOUT, MAX_BODY_BYTES, MAX_INTERVAL, Settings};
 #[cfg(feature = "config")]
 pub use {
-    client::File,
+    client::{File, Given},
     keys::{keys, variable},
+    raw::Raw,
     sender::{Delivery, SenderClass, SenderConfig},
     text::{expand, nearest},
     values::{Config, FilterRule},

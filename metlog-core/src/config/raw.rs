@@ -12,7 +12,7 @@ use crate::{message::Severity, sample::Rate};
 
 /// A value as its source has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Raw {
+pub enum Raw {
     /// Text that says itself that it is text.
     Text(String),
     /// A whole number.

@@ -158,7 +158,8 @@ impl SenderConfig {
     }
 
     /// The sender; `None` for what a client takes when nobody says.
-    pub(super) fn target(self) -> Option<Arc<dyn Target>> {
+    #[must_use]
+    pub fn target(self) -> Option<Arc<dyn Target>> {
         match self.class {
             SenderClass::Stdout => Some(Arc::new(Stream::Stdout)),
             SenderClass::Stderr => Some(Arc::new(Stream::Stderr)),
