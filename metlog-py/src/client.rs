@@ -6,23 +6,31 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
-use metlog_core::{Severity, config::EXIT_TIMEOUT, stats::Reason};
+use arc_swap::{ArcSwap, Guard};
+use metlog_core::{
+    Severity,
+    config::{EXIT_TIMEOUT, Settings},
+    stats::Reason,
+};
 use pyo3::{
     exceptions::{PyBaseException, PyValueError},
     prelude::*,
-    types::{PyDict, PyInt, PyString, PyTraceback, PyTuple},
+    types::{PyDict, PyInt, PyString, PyTraceback, PyTuple, PyWeakrefReference},
 };
 
 use crate::{
     calls::{self, Metric, Sample, log, metric},
+    capture,
     columns::{self, Arguments, Defaults},
     exception::{self, Dsn, Told},
     filters::Filter,
+    handles,
     reports::{Report, Stats},
+    settings::Settings as Given,
+    sums::Sums,
     targets::Target,
     text,
 };
@@ -48,9 +56,48 @@ pub(crate) struct State {
     logger_text: String,
     severity: Py<PyAny>,
     level: Option<Severity>,
+    settings: Settings,
+    /// Of a client that makes dicts.
+    sums: Option<Arc<Sums>>,
+    /// The severity that sums leave with.
+    sum_level: Option<Severity>,
 }
 
 impl State {
+    /// True when messages become dicts: for Python senders, and for tests.
+    pub(crate) fn makes_dicts(&self) -> bool {
+        self.by_dict || capture::is_on()
+    }
+
+    /// The core that sums.
+    pub(crate) fn summing(&self) -> &metlog_core::Client {
+        self.sums.as_ref().map_or(&self.core, Sums::core)
+    }
+
+    /// True when a call that says nothing but its name and value is summed.
+    #[inline]
+    pub(crate) fn sums_calls(&self) -> bool {
+        self.settings.aggregate
+            && self.level == self.sum_level
+            && self.logger_text == self.core.logger()
+            && !capture::is_on()
+    }
+
+    fn flush(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let summed = self.sums.as_ref().is_none_or(|sums| sums.flush(timeout));
+        self.core.flush(deadline.saturating_duration_since(Instant::now())) && summed
+    }
+
+    /// Hands over what is left.
+    fn close(&self, timeout: Duration) -> metlog_core::client::Report {
+        let deadline = Instant::now() + timeout;
+        if let Some(sums) = &self.sums {
+            sums.close(timeout);
+        }
+        self.core.close(deadline.saturating_duration_since(Instant::now()))
+    }
+
     pub(crate) fn defaults(&self) -> Defaults<'_> {
         Defaults { logger: &self.logger_text, severity: self.level.unwrap_or_default() }
     }
@@ -77,32 +124,54 @@ impl Client {
             core: metlog_core::Client::builder().build(),
             by_dict: true,
             logger: PyString::new(py, "").into_any().unbind(),
-            logger_text: String::new(),
             severity: PyInt::new(py, Severity::default().as_u8()).into_any().unbind(),
-            level: Some(Severity::default()),
+            logger_text: None,
+            level: None,
+            settings: Settings::default(),
+            sums: None,
+            sum_level: None,
         };
         Self { state: ArcSwap::from_pointee(state), sent_by_dict: AtomicU64::new(0) }
     }
 
     /// Has the core send to `target` what passes `filters`. Waits until the target before has what it was given, two
     /// seconds at most.
-    #[pyo3(signature = (target, filters = Vec::new()), text_signature = "($self, target, filters=())")]
-    fn connect(&self, py: Python<'_>, target: &Target, filters: Vec<Bound<'_, Filter>>) {
-        let mut core = self.builder().sender(target.shared());
+    #[pyo3(signature = (target, filters = Vec::new(), settings = None),
+           text_signature = "($self, target, filters=(), settings=None)")]
+    fn connect(
+        &self,
+        py: Python<'_>,
+        target: &Target,
+        filters: Vec<Bound<'_, Filter>>,
+        settings: Option<&Bound<'_, Given>>,
+    ) {
+        let settings = settings.map(|given| given.get().get()).unwrap_or_default();
+        let mut core = self.builder(settings).sender(target.shared());
         for filter in filters {
             core = core.filter(filter.get().shared());
         }
-        self.reconnect(py, core.build(), false);
+        self.reconnect(py, core.build(), settings, None);
     }
 
     /// Has messages given to `_send_by_dict`, which may `hand_over` them to `target`. Waits as `connect` does.
-    #[pyo3(signature = (target = None))]
-    fn connect_by_dict(&self, py: Python<'_>, target: Option<&Target>) {
+    #[pyo3(signature = (target = None, settings = None))]
+    fn connect_by_dict(
+        slf: &Bound<'_, Self>,
+        target: Option<&Target>,
+        settings: Option<&Bound<'_, Given>>,
+    ) -> PyResult<()> {
+        let client = slf.get();
+        let settings = settings.map(|given| given.get().get()).unwrap_or_default();
+        let core = client.builder(settings);
         let core = match target {
-            Some(target) => self.builder().sender(target.shared()),
-            None => self.builder(),
+            Some(target) => core.sender(target.shared()),
+            None => core,
         };
-        self.reconnect(py, core.build(), true);
+        let weak = PyWeakrefReference::new(slf)?.into_any().unbind();
+        let state = client.state();
+        let sums = Sums::new(weak, &state.logger_text, state.level.unwrap_or_default(), settings);
+        client.reconnect(slf.py(), core.build(), settings, Some(sums));
+        Ok(())
     }
 
     /// The default logger of every message.
@@ -116,9 +185,10 @@ impl Client {
         let before = self.state.load();
         self.replace(State {
             logger: logger.clone().unbind(),
-            logger_text: text::of_name(logger).into_owned(),
+            logger_text: Some(text::of_name(logger).into_owned()),
             severity: before.severity.clone_ref(py),
             core: before.core.clone(),
+            sums: before.sums.clone(),
             ..**before
         });
     }
@@ -134,10 +204,11 @@ impl Client {
         let before = self.state.load();
         self.replace(State {
             severity: severity.clone().unbind(),
-            level: columns::severity(severity),
+            level: Some(columns::severity(severity).unwrap_or_default()),
             logger: before.logger.clone_ref(py),
             logger_text: before.logger_text.clone(),
             core: before.core.clone(),
+            sums: before.sums.clone(),
             ..**before
         });
     }
@@ -320,21 +391,27 @@ impl Client {
         log(slf, Severity::EMERGENCY, msg, args, kw)
     }
 
-    /// Sends `error` as a `sentry` message, with `traceback` instead of its own.
+    /// Sends `error` as a `sentry` message, with `traceback` instead of its own. What is no exception is refused and
+    /// counted, what is no traceback or no `Dsn` is left out.
     #[pyo3(signature = (error, traceback = None, msg = None, dsn = None, logger = None, severity = None, fields = None),
            text_signature = "($self, error, traceback=None, msg='', dsn=None, logger=None, severity=None, fields=None)")]
     #[expect(clippy::too_many_arguments, reason = "what a message has, and what an exception has")]
     fn send_exception<'py>(
         slf: &Bound<'py, Self>,
-        error: &Bound<'py, PyBaseException>,
-        traceback: Option<&Bound<'py, PyTraceback>>,
+        error: &Object<'py>,
+        traceback: Option<&Object<'py>>,
         msg: Option<&Object<'py>>,
-        dsn: Option<&Bound<'py, Dsn>>,
+        dsn: Option<&Object<'py>>,
         logger: Option<&Object<'py>>,
         severity: Option<&Object<'py>>,
         fields: Option<&Object<'py>>,
     ) -> PyResult<()> {
         let empty = PyString::new(slf.py(), "").into_any();
+        let Ok(error) = error.cast::<PyBaseException>() else {
+            return calls::shielded(slf.py(), &slf.get().state().core, || Err(Reason::Encode.into()));
+        };
+        let traceback = traceback.and_then(|given| given.cast::<PyTraceback>().ok());
+        let dsn = dsn.and_then(|given| given.cast::<Dsn>().ok());
         let told = Told { error, traceback, msg: msg.unwrap_or(&empty), dsn };
         exception::send(slf, &told, &Arguments { logger, severity, fields, payload: None })
     }
@@ -373,14 +450,14 @@ impl Client {
     #[pyo3(signature = (timeout = 2.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> bool {
         let state = self.state();
-        py.detach(|| state.core.flush(seconds(timeout)))
+        py.detach(|| state.flush(seconds(timeout)))
     }
 
     /// Sends what is left, at most `timeout` seconds long. Later calls are refused and counted.
     #[pyo3(signature = (timeout = 2.0))]
     fn close(&self, py: Python<'_>, timeout: f64) -> Report {
         let state = self.state();
-        let report = py.detach(|| state.core.close(seconds(timeout)));
+        let report = py.detach(|| state.close(seconds(timeout)));
         Report::new(report, self.sent_by_dict.load(Ordering::Relaxed))
     }
 }
@@ -390,21 +467,33 @@ impl Client {
         self.state.load_full()
     }
 
-    fn builder(&self) -> metlog_core::ClientBuilder {
-        metlog_core::Client::builder().logger(self.state().logger_text.clone())
+    fn builder(&self, settings: Settings) -> metlog_core::ClientBuilder {
+        let state = self.state();
+        let builder = metlog_core::Client::builder().logger(state.logger_text.clone()).settings(settings);
+        builder.severity(state.level.unwrap_or_default())
     }
 
-    fn reconnect(&self, py: Python<'_>, core: metlog_core::Client, by_dict: bool) {
+    fn reconnect(
+        &self,
+        py: Python<'_>,
+        core: metlog_core::Client,
+        settings: Settings,
+        sums: Option<Arc<Sums>>,
+    ) {
         let before = self.state();
         self.replace(State {
             core,
-            by_dict,
+            by_dict: sums.is_some(),
             logger: before.logger.clone_ref(py),
             logger_text: before.logger_text.clone(),
             severity: before.severity.clone_ref(py),
             level: before.level,
+            settings,
+            sums,
+            sum_level: before.level,
         });
-        py.detach(|| before.core.close(EXIT_TIMEOUT));
+        handles::bind_anew();
+        py.detach(|| before.close(EXIT_TIMEOUT));
     }
 
     fn replace(&self, state: State) {

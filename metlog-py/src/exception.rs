@@ -82,12 +82,12 @@ pub(crate) fn send(
     let arguments = Arguments { severity: arguments.severity.or(Some(&error)), ..*arguments };
     shielded(slf.py(), &state.core, || {
         let event = event_of(told)?;
-        if state.by_dict {
+        if state.makes_dicts() {
             return send_by_dict(slf, told, event, &arguments);
         }
-        let columns = Columns::read(&arguments)?;
+        let columns = Columns::read(slf.py(), &arguments)?;
         let dsn = told.dsn.map(|dsn| &dsn.get().0);
-        columns.deliver(&state.defaults(), |options| state.core.exception_event(event, dsn, options));
+        columns.deliver(state.defaults(), |options| state.core.exception_event(event, dsn, options));
         Ok(())
     })
 }
@@ -267,6 +267,10 @@ fn spoken(error: &Bound<'_, PyBaseException>) -> PyResult<String> {
 /// True for a value of Python's own types with nothing else in it; `most` bounds how many are looked at.
 fn is_plain(value: &Object<'_>, most: &mut usize) -> bool {
     *most = most.saturating_sub(1);
+    // Before what is in it: a list may hold itself, or a hundred thousand lists in each other.
+    if *most == 0 {
+        return false;
+    }
     let mut all = |items: Bound<'_, PyTuple>| items.iter().all(|item| is_plain(&item, most));
     if let Ok(tuple) = value.cast_exact::<PyTuple>() {
         return tuple.len() < PLAIN_VALUES && all(tuple.clone());
@@ -274,13 +278,12 @@ fn is_plain(value: &Object<'_>, most: &mut usize) -> bool {
     if let Ok(list) = value.cast_exact::<PyList>() {
         return list.len() < PLAIN_VALUES && all(list.to_tuple());
     }
-    *most > 0
-        && (value.is_none()
-            || value.is_exact_instance_of::<PyString>()
-            || value.is_exact_instance_of::<PyInt>()
-            || value.is_exact_instance_of::<PyFloat>()
-            || value.is_exact_instance_of::<PyBool>()
-            || value.is_exact_instance_of::<PyBytes>())
+    value.is_none()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyBytes>()
 }
 
 /// The frames, outermost first, and how many outer ones were left out.

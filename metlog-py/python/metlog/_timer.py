@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 def sampled(rate: float) -> bool:
-    """Throw the dice for one call; what is no number is every call."""
+    """Throw the dice for one call; what is no number, or NaN, is every call."""
     try:
-        if rate >= 1:
+        if not rate < 1:
             return True
-    except TypeError:
+    except Exception:  # noqa: BLE001 - whatever stands there, the application goes on
         return True
     import random
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metlog.client import SEVERITY
@@ -38,7 +39,10 @@ class MetlogHandler(logging.Handler):
         try:
             payload = self.format(record)
         except Exception:  # noqa: BLE001 - what a text or its arguments raise, `logging` reports
-            self.handleError(record)
+            self.client.count_refused("encode")
+            # It raises what it cannot report: RecursionError, or a standard error that is closed.
+            with suppress(Exception):
+                self.handleError(record)
             return
         self._sending.record = record
         try:

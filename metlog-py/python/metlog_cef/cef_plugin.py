@@ -65,10 +65,9 @@ def config_plugin(config: Mapping[str, Any]) -> Callable[..., str]:
         says which one is not there. `severity` is 0 to 10 by convention. Other keyword arguments become
         keys of the line.
         """
-        if isinstance(environ, Request):
-            environ = environ.environ()
         user = "none" if username is None else username
-        line, warnings = _metlog.cef_line(name, severity, environ, config, user, signature, kw)
+        request = _environ_of(environ)
+        line, warnings = _metlog.cef_line(name, severity, request, config, user, signature, kw)
         for warning in warnings:
             logging.getLogger("CEF").warning("%s", warning)
         client.metlog("cef", payload=line, fields={"cef_meta": dict(cef_meta)})
@@ -77,6 +76,13 @@ def config_plugin(config: Mapping[str, Any]) -> Callable[..., str]:
     # `client.cef.cef_meta` is read by applications.
     cef.__dict__.update(metlog_name="cef", cef_meta=cef_meta)
     return cef
+
+
+def _environ_of(given: Mapping[str, Any] | Request | None) -> Mapping[str, Any] | None:
+    try:
+        return given.environ() if isinstance(given, Request) else given
+    except Exception:  # noqa: BLE001 - an object that raises when it is asked for its class
+        return None
 
 
 def _checked_meta(config: Mapping[str, Any]) -> dict[str, str | None]:
