@@ -3,15 +3,23 @@
 
 const native = require('./native.js');
 const { callOfMessage, isObject } = require('./call.js');
+const pack = require('./pack.js');
 const { plainJson, text } = require('./plain.js');
 const { SEVERITY, isSeverity } = require('./severity.js');
 const { toNative } = require('./timestamp.js');
+
+const { SIZE, countOfPairs, writeFields, writeMetric, writeName, writeText } = pack;
+
+/** True while a call is being written into the memory of `pack.js`. */
+let writing = false;
 
 /** A sender of the core: one queue, one socket or file and one thread, whatever the number of clients that share it. */
 class NativeSender {
   #handle;
   /** The logger of messages that name none; unknown until a client has named the sender. */
   #logger;
+  /** Takes what lies written in the memory of `pack.js`. */
+  #takeWritten;
 
   constructor(handle) {
     this.#handle = handle;
@@ -22,6 +30,7 @@ class NativeSender {
     if (this.#logger === undefined) {
       this.#logger = text(logger);
       native.open(this.#handle, this.#logger);
+      this.#takeWritten = native.taker(this.#handle, pack.memory);
     }
   }
 
@@ -44,36 +53,50 @@ class NativeSender {
     }
   }
 
-  /** Takes a call whose values all fit and whose identity is the sender's own: nearly every call. */
+  /**
+   * Takes a call whose values all fit and whose identity is the sender's own: nearly every call. A call made while a
+   * field is being read, by a getter, must not write into the same memory.
+   */
   #takeUsual(call) {
-    const { type, severity, payload, fields, name } = call;
     const usual =
-      typeof type === 'string' &&
-      typeof payload === 'string' &&
+      typeof call.type === 'string' &&
+      typeof call.payload === 'string' &&
       call.logger === this.#logger &&
-      isSeverity(severity) &&
+      isSeverity(call.severity) &&
       call.timestamp === undefined &&
       call.pid === undefined &&
       call.hostname === undefined;
-    if (!usual) {
+    if (!usual || writing) {
       return false;
     }
-    if (name === undefined) {
-      return fields === undefined
-        ? native.metlog(this.#handle, type, severity, payload)
-        : this.#takeFields(type, severity, payload, fields);
-    }
-    const whole = fields === undefined && call.rate === 1 && typeof name === 'string';
-    return whole && native.metric(this.#handle, type, severity, payload, name);
-  }
-
-  #takeFields(type, severity, payload, fields) {
+    writing = true;
     try {
-      const written = typeof fields === 'object' && JSON.stringify(fields);
-      return written && native.metlog(this.#handle, type, severity, payload, written);
+      return this.#write(call);
     } catch {
       return false;
+    } finally {
+      writing = false;
     }
+  }
+
+  #write({ type, severity, payload, fields, name, rate }) {
+    const kindEnd = writeName(0, type);
+    const payloadEnd = writeText(kindEnd, payload);
+    let end = payloadEnd;
+    let count = 0;
+    if (fields !== undefined) {
+      end = writeFields(end, fields);
+      count = countOfPairs();
+    }
+    if (name !== undefined) {
+      end = writeMetric(end, name, rate);
+      count += 2;
+    }
+    if (end > SIZE) {
+      return false;
+    }
+    this.#takeWritten(severity, kindEnd, payloadEnd, end, count);
+    return true;
   }
 
   /** Takes any call; its values are written by `json`. False when they could not be. */
@@ -110,6 +133,11 @@ class NativeSender {
 
   stats() {
     return native.stats(this.#handle);
+  }
+
+  /** The addon's side of a client's sums. */
+  sums() {
+    return native.sumsOf(this.#handle);
   }
 
   flush(timeoutMs) {

@@ -14,6 +14,9 @@ const MIN_INTEGER = -(2n ** 63n);
 
 /** The text of any value; what refuses to become one is "[unreadable]". Unpaired surrogates become U+FFFD. */
 function text(value) {
+  if (typeof value === 'number') {
+    return String(value);
+  }
   try {
     return wellFormed(String(value));
   } catch {
@@ -111,9 +114,9 @@ function quote(value) {
   return JSON.stringify(wellFormed(value));
 }
 
-/** `String.prototype.toWellFormed`, which Node 18 has not. */
+/** `String.prototype.toWellFormed`, which Node 18 has not, nor a quick way to see that nothing is to be done. */
 function wellFormed(value) {
-  return value.replace(/\p{Surrogate}/gu, '\ufffd');
+  return value.isWellFormed?.() ? value : value.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
 module.exports = { text, plainJson, wellFormed };

@@ -44,25 +44,7 @@ pub struct Extras {
     pub rate: Option<f64>,
 }
 
-/// A message with fields and nothing else out of the ordinary.
-#[napi(catch_unwind)]
-pub fn metlog(
-    sender: &External<Sender>,
-    kind: String,
-    severity: u32,
-    payload: String,
-    fields: Option<String>,
-) -> bool {
-    take(sender.client(), &kind, severity, &payload, Extras { fields, ..Extras::default() })
-}
-
-/// A counter, gauge or timer that is always sent, without fields of its own.
-#[napi(catch_unwind)]
-pub fn metric(sender: &External<Sender>, kind: String, severity: u32, payload: String, name: String) -> bool {
-    take(sender.client(), &kind, severity, &payload, Extras { name: Some(name), ..Extras::default() })
-}
-
-/// Any message.
+/// Any message; the usual ones take the way of [`crate::written`].
 #[napi(catch_unwind)]
 pub fn metlog_with(
     sender: &External<Sender>,

@@ -13,3 +13,4 @@ pub mod life;
 pub mod sender;
 mod stack;
 pub mod value;
+pub mod written;

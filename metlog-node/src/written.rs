@@ -1,0 +1,145 @@
+//! Messages that JavaScript has written as MessagePack into memory of its own, and the one raw call that takes them over.
+//!
+//! `lib/pack.js` writes into a buffer that is given once; a call then says where in it things end. Per call napi would look its
+//! handle up in a table under a lock and convert every argument: 150 to 300 ns on top of 30 (`benches/call.js`).
+//!
+//! The buffer: type as plain UTF-8 | payload as one MessagePack value | names and values of the fields, one after another.
+#![expect(
+    unsafe_code,
+    reason = "a function of Node-API itself: the arguments of napi's cost more than the rest of a call"
+)]
+
+use std::{
+    ffi::c_void,
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+};
+
+use metlog_core::{Client, Options, Severity, client::FieldSet, stats::Reason, value::Encoded};
+use napi::{
+    Env, Unknown,
+    bindgen_prelude::{External, Uint8Array},
+    check_status, sys,
+};
+use napi_derive::napi;
+
+use crate::sender::Sender;
+
+/// What the function of a sender keeps.
+struct Taker {
+    client: Client,
+    memory: Uint8Array,
+}
+
+/// What a call says, in the order of its arguments.
+struct Written {
+    severity: u32,
+    kind_end: usize,
+    payload_end: usize,
+    fields_end: usize,
+    /// How many fields there are.
+    count: usize,
+}
+
+/// How many numbers a call says.
+const ARGUMENTS: usize = 5;
+
+impl Taker {
+    /// Takes one message; one whose bounds make no sense, or whose type is no text, is refused and counted.
+    fn take(&self, written: &Written) {
+        if self.send(written).is_none() {
+            self.client.refuse(Reason::Encode);
+        }
+    }
+
+    fn send(&self, written: &Written) -> Option<()> {
+        let Written { severity, kind_end, payload_end, fields_end, count } = *written;
+        let kind = str::from_utf8(self.memory.get(..kind_end)?).ok()?;
+        let payload = Encoded(self.memory.get(kind_end..payload_end).filter(|value| !value.is_empty())?);
+        let pairs = Encoded(self.memory.get(payload_end..fields_end)?);
+        let options = Options {
+            severity: Severity::try_from(i64::from(severity)).ok(),
+            payload: Some(&payload),
+            fields: FieldSet::Encoded { count, pairs },
+            ..Options::default()
+        };
+        self.client.metlog(kind, options);
+        Some(())
+    }
+}
+
+/// The function `(severity, kindEnd, payloadEnd, fieldsEnd, count)` that takes for this sender what lies in `memory`.
+#[napi(catch_unwind)]
+pub fn taker<'env>(
+    env: &'env Env,
+    sender: &External<Sender>,
+    memory: Uint8Array,
+) -> napi::Result<Unknown<'env>> {
+    let taker = Box::into_raw(Box::new(Taker { client: sender.client().clone(), memory })).cast::<c_void>();
+    let mut function = ptr::null_mut();
+    // SAFETY: `env` is that of the running call, no name is given, so its length is not read, and `function` is where the
+    // result goes. `taker` comes from a box and lives until `let_go`, which Node calls once when the function is gone.
+    unsafe {
+        let made = sys::napi_create_function(
+            env.raw(),
+            ptr::null(),
+            0,
+            Some(take_written),
+            taker,
+            &raw mut function,
+        );
+        if let Err(error) = check_status!(made) {
+            let_go(env.raw(), taker, ptr::null_mut());
+            return Err(error);
+        }
+        let added = sys::napi_add_finalizer(
+            env.raw(),
+            function,
+            taker,
+            Some(let_go),
+            ptr::null_mut(),
+            ptr::null_mut(),
+        );
+        check_status!(added)?;
+        Ok(Unknown::from_raw_unchecked(env.raw(), function))
+    }
+}
+
+/// The function itself; gives back undefined.
+unsafe extern "C" fn take_written(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    let mut length = ARGUMENTS;
+    let mut arguments = [ptr::null_mut(); ARGUMENTS];
+    let mut taker = ptr::null_mut();
+    let mut numbers = [0_u32; ARGUMENTS];
+    // SAFETY: Node calls this with its own `env` and `info`. There is room for as many arguments as `length` says; those that
+    // a caller leaves out become undefined, of which no number is read. `taker` is the box of this function, which
+    // is alive while it is called, and only its memory is changed elsewhere: by JavaScript, which waits for this call.
+    let taker = unsafe {
+        sys::napi_get_cb_info(
+            env,
+            info,
+            &raw mut length,
+            arguments.as_mut_ptr(),
+            ptr::null_mut(),
+            &raw mut taker,
+        );
+        for (argument, number) in arguments.iter().zip(&mut numbers) {
+            sys::napi_get_value_uint32(env, *argument, number);
+        }
+        &*taker.cast::<Taker>()
+    };
+    let [severity, ends @ .., count] = numbers;
+    let [kind_end, payload_end, fields_end] = ends.map(|end| end as usize);
+    let written = Written { severity, kind_end, payload_end, fields_end, count: count as usize };
+    // A panic must not leave a function of C; it counts as a refusal.
+    if catch_unwind(AssertUnwindSafe(|| taker.take(&written))).is_err() {
+        taker.client.refuse(Reason::Encode);
+    }
+    ptr::null_mut()
+}
+
+/// Frees what a function kept.
+unsafe extern "C" fn let_go(_: sys::napi_env, taker: *mut c_void, _: *mut c_void) {
+    // SAFETY: the box that `taker` made, which nothing else frees; its function can no longer be called.
+    drop(unsafe { Box::from_raw(taker.cast::<Taker>()) });
+}
