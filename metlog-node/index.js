@@ -4,7 +4,22 @@
 const { MetlogClient } = require('./lib/client.js');
 const { captureUncaught } = require('./lib/capture.js');
 const { clientFromJsonConfig } = require('./lib/config.js');
+const { configure, getClient } = require('./lib/configure.js');
+const { bind } = require('./lib/context.js');
+const { counter, gauge, timer } = require('./lib/late.js');
 const { SEVERITY } = require('./lib/severity.js');
 const { IsoDateString } = require('./lib/timestamp.js');
 
-module.exports = { MetlogClient, captureUncaught, clientFromJsonConfig, SEVERITY, IsoDateString };
+module.exports = {
+  MetlogClient,
+  bind,
+  captureUncaught,
+  clientFromJsonConfig,
+  configure,
+  counter,
+  gauge,
+  getClient,
+  timer,
+  SEVERITY,
+  IsoDateString,
+};

@@ -4,17 +4,21 @@
 const { types } = require('node:util');
 
 const native = require('./native.js');
+const { Aggregates } = require('./aggregates.js');
 const { Books, sum } = require('./books.js');
 const { callOf, messageOf, optionOf, rateOf, sampled } = require('./call.js');
 const { hasName } = require('./collection.js');
+const { bind, withBound } = require('./context.js');
 const { metlogError } = require('./errors.js');
 const { reportOf, sentryOf } = require('./exception.js');
 const { READS_HEAD_ONLY } = require('./filters.js');
 const { TIMEOUT_MS, handleSigterm } = require('./life.js');
+const { Stopwatch, measured } = require('./measure.js');
 const { NativeSender } = require('./native_sender.js');
 const { text } = require('./plain.js');
 const { cefOf } = require('./security.js');
 const { SEVERITY } = require('./severity.js');
+const { Sums } = require('./sums.js');
 
 /** In `disabledTimers`: all of them. */
 const EVERY_TIMER = '*';
@@ -25,10 +29,26 @@ const ORIGINAL_METHODS = new Set([
   ...['debug', 'info', 'warn', 'error', 'exception', 'critical'],
 ]);
 
+/** How a client sums unless it is told otherwise: as the core does. */
+const SUMMING = Object.freeze({ aggregate: false, aggregateIntervalMs: 10_000, maxNames: 10_000 });
+
+/** Sets how a client sums. */
+let tune;
+
 class MetlogClient {
   #books = new Books();
+  #summing = SUMMING;
+  /** Made when something is summed. */
+  #sums;
+  #aggregates;
   /** Methods of plugins by name. */
   _dynamicMethods = {};
+
+  static {
+    tune = (client, summing) => {
+      client.#summing = summing;
+    };
+  }
 
   constructor(sender, logger, severity, disabledTimers, filters) {
     this.setup(sender, logger, severity, disabledTimers, filters);
@@ -36,6 +56,7 @@ class MetlogClient {
 
   /** Sets all five again. */
   setup(sender, logger = '', severity = SEVERITY.INFORMATIONAL, disabledTimers = [], filters = []) {
+    this.#sums?.handOver();
     this.sender = sender;
     this.logger = logger;
     this.severity = severity;
@@ -44,6 +65,7 @@ class MetlogClient {
     if (sender instanceof NativeSender) {
       sender.open(logger);
     }
+    this.#sums?.moveTo(sender, this.#summing);
   }
 
   /** Sends a message of any type. */
@@ -53,41 +75,77 @@ class MetlogClient {
 
   /** Counts `options.count`, 1 unless given, in a share `options.rate` of the calls. */
   incr(name, options, sampleRate) {
-    const rate = rateOf(sampleRate ?? optionOf(options, 'rate'));
     const count = optionOf(options, 'count') ?? 1;
+    if (this.#sumsUp(options)) {
+      return this.aggregates.incr(name, count);
+    }
+    const rate = rateOf(sampleRate ?? optionOf(options, 'rate'));
     this.#metric('counter', text(count), { name, rate }, options);
   }
 
   /** Sets a gauge. */
   gauge(name, value, options) {
+    if (this.#sumsUp(options)) {
+      return this.aggregates.set(name, value);
+    }
     const rate = rateOf(optionOf(options, 'rate'));
     this.#metric('gauge', text(value), { name, rate }, options);
   }
 
   /** Sends a time that was measured elsewhere, in milliseconds. */
   timer_send(elapsed, name, options) {
+    if (this.#sumsUp(options)) {
+      return this.aggregates.record(name, elapsed);
+    }
     const rate = rateOf(optionOf(options, 'rate'));
     this.#metric('timer', wholeMillis(elapsed), { name, rate }, options);
   }
 
   /**
-   * `fn` with its time sent as a timer at each call, also when it throws; for a function that gives back a promise the
-   * time until that is settled.
+   * `fn` with its time sent as a timer at each call, also when it throws. For a function that gives back a promise or a
+   * generator the time runs until that has come to its end. With a name alone, a timer to start and stop.
    */
-  timer(fn, name, options) {
+  timer(...given) {
+    if (typeof given[0] === 'string') {
+      const [name, options] = given;
+      return new MessageTimer((rate) => this.#measuring(name, options, rate), options);
+    }
+    const [fn, name, options] = given;
     const client = this;
     return function timed(...args) {
-      const rate = rateOf(optionOf(options, 'rate'));
-      if (client.#isDisabled(name) || !sampled(rate)) {
+      const send = client.#measuring(name, options, rateOf(optionOf(options, 'rate')));
+      if (send === undefined) {
         return fn.apply(this, args);
       }
       const started = performance.now();
-      const send = () => {
-        const payload = wholeMillis(performance.now() - started);
-        client.#send('timer', options, { payload, name, rate });
-      };
-      return measured(() => fn.apply(this, args), send);
+      return measured(
+        () => fn.apply(this, args),
+        () => send(performance.now() - started),
+      );
     };
+  }
+
+  /** A counter that sums in the process and leaves once per interval. */
+  counter(name) {
+    return this.aggregates.counter(name);
+  }
+
+  /** Counters, gauges and timers that are summed in the process, by handle and by name. */
+  get aggregates() {
+    if (this.#sums === undefined) {
+      this.#sums = new Sums((type, payload, fields) => this.#sendSum(type, payload, fields));
+      this.#sums.moveTo(this.sender, this.#summing);
+      this.#aggregates = new Aggregates(this.#sums);
+    }
+    return this.#aggregates;
+  }
+
+  /**
+   * Adds `fields` to every message of every client that is sent by `fn` and by what it starts; without `fn`, for the rest
+   * of the request under way, or until the binding that is given back ends.
+   */
+  bind(fields, fn, ...args) {
+    return bind(fields, fn, ...args);
   }
 
   debug(message, options) {
@@ -177,21 +235,25 @@ class MetlogClient {
 
   /** Waits, blocking this thread, until what was sent has left; true when it has. */
   flush(timeoutMs = TIMEOUT_MS) {
+    this.#sums?.handOver();
     return this.sender instanceof NativeSender ? this.sender.flush(timeoutMs) : true;
   }
 
   /** As `flush`, without blocking. */
   async flushAsync(timeoutMs = TIMEOUT_MS) {
+    this.#sums?.handOver();
     return this.sender instanceof NativeSender ? this.sender.flushAsync(timeoutMs) : true;
   }
 
   /** Sends what is left and ends the sender, blocking this thread; later calls are refused and counted. */
   close(timeoutMs = TIMEOUT_MS) {
+    this.#sums?.close();
     return this.sender instanceof NativeSender ? this.sender.close(timeoutMs) : this.#report();
   }
 
   /** As `close`, without blocking. */
   async closeAsync(timeoutMs = TIMEOUT_MS) {
+    this.#sums?.close();
     return this.sender instanceof NativeSender ? this.sender.closeAsync(timeoutMs) : this.#report();
   }
 
@@ -220,6 +282,24 @@ class MetlogClient {
     }
   }
 
+  /** True when calls that say nothing but name and value are to be summed, and this one is such a call. */
+  #sumsUp(options) {
+    return this.#summing.aggregate && isPlain(options);
+  }
+
+  /** What takes the time of one measurement; nothing when it is switched off or not in the sample. */
+  #measuring(name, options, rate) {
+    if (this.#isDisabled(name)) {
+      return undefined;
+    }
+    if (this.#sumsUp(options)) {
+      return (elapsed) => this.aggregates.record(name, elapsed);
+    }
+    return sampled(rate)
+      ? (elapsed) => this.#send('timer', options, { payload: wholeMillis(elapsed), name, rate })
+      : undefined;
+  }
+
   #isDisabled(name) {
     try {
       return hasName(this.disabledTimers, name) || hasName(this.disabledTimers, EVERY_TIMER);
@@ -233,6 +313,7 @@ class MetlogClient {
     let reason = 'encode';
     try {
       const call = callOf(this, type, options, own);
+      call.fields = withBound(call.fields);
       reason = 'filter_error';
       const message = this.#filtered(call);
       if (message === null) {
@@ -270,6 +351,15 @@ class MetlogClient {
     return message;
   }
 
+  /** Sends a sum to a sender written in JavaScript. Filters see no sums, as on their way through the core. */
+  #sendSum(type, payload, fields) {
+    try {
+      this.#sendMessage(messageOf(callOf(this, type, { payload, fields })));
+    } catch (error) {
+      this.#giveUp('send', error);
+    }
+  }
+
   /** The path of senders written in JavaScript. */
   #sendMessage(message) {
     const { sender } = this;
@@ -297,21 +387,40 @@ class MetlogClient {
 
 const { metlog } = MetlogClient.prototype;
 
-/** Runs `fn` and then, whatever became of it, `done`. */
-function measured(fn, done) {
-  let result;
+/** Measurements that are a message each. */
+class MessageTimer extends Stopwatch {
+  #measuring;
+  #options;
+
+  constructor(measuring, options) {
+    super();
+    this.#measuring = measuring;
+    this.#options = options;
+  }
+
+  /** What takes one measurement: the dice are thrown when it begins. */
+  begin() {
+    const send = this.#measuring(rateOf(optionOf(this.#options, 'rate')));
+    return send === undefined ? undefined : { record: send };
+  }
+
+  /** Sends a time that was measured elsewhere, in milliseconds. */
+  record(millis) {
+    this.begin()?.record(millis);
+  }
+}
+
+/** True for options that name nothing but a metric's count and rate. */
+function isPlain(options) {
   try {
-    result = fn();
-  } catch (error) {
-    done();
-    throw error;
+    return options === undefined || options === null || Object.keys(options).every(isOfMetric);
+  } catch {
+    return false;
   }
-  // Only a true promise: other thenables may start their work when `then` is called.
-  if (types.isPromise(result)) {
-    return result.finally(done);
-  }
-  done();
-  return result;
+}
+
+function isOfMetric(option) {
+  return option === 'count' || option === 'rate';
 }
 
 /** Milliseconds as the whole number a timer carries; what is no number stays as it is. */
@@ -319,4 +428,4 @@ function wholeMillis(elapsed) {
   return text(Number.isFinite(elapsed) ? Math.round(elapsed) : elapsed);
 }
 
-module.exports = { MetlogClient };
+module.exports = { MetlogClient, tune };

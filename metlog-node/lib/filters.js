@@ -33,10 +33,16 @@ function typeSeverityMaxProvider({ types }) {
   );
 }
 
+/** Lets a share of 0 to 1 of each type named pass, `{type: share}`; other types pass. */
+function typeRateProvider({ types }) {
+  return onHead((message) => !hasName(types, message.type) || Math.random() < types[message.type]);
+}
+
 module.exports = {
   READS_HEAD_ONLY,
   severityMaxProvider,
   typeBlacklistProvider,
   typeWhitelistProvider,
   typeSeverityMaxProvider,
+  typeRateProvider,
 };

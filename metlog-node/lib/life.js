@@ -8,10 +8,25 @@ const native = require('./native.js');
 /** How long the end of a process, and a flush or close that names no time, waits. */
 const TIMEOUT_MS = 2000;
 
-// A worker thread has no hook of its own: when it ends its senders are let go, and the core sends what they left.
-if (isMainThread) {
-  process.on('exit', () => native.closeAll(TIMEOUT_MS));
+/** What comes before the senders end. */
+const lastSteps = [];
+
+/** Has `step` done at the end of the process or thread. A thread that is terminated runs no JavaScript any more. */
+function atExit(step) {
+  lastSteps.push(step);
 }
+
+/** Sends what is left. The senders of a worker thread are let go when it has ended, and the core sends what they left. */
+function end() {
+  for (const step of lastSteps) {
+    step();
+  }
+  if (isMainThread) {
+    native.closeAll(TIMEOUT_MS);
+  }
+}
+
+process.on('exit', end);
 
 /**
  * From now on SIGTERM first sends what is left and then ends the process, as it would have without. An application that
@@ -27,9 +42,9 @@ function onSigterm() {
   if (process.listenerCount('SIGTERM') > 1) {
     return;
   }
-  native.closeAll(TIMEOUT_MS);
+  end();
   process.removeListener('SIGTERM', onSigterm);
   process.kill(process.pid, 'SIGTERM');
 }
 
-module.exports = { TIMEOUT_MS, handleSigterm };
+module.exports = { TIMEOUT_MS, atExit, handleSigterm };

@@ -44,6 +44,11 @@ impl Sender {
         External::new(Self { target: Arc::new(target), captured, client: OnceCell::new() })
     }
 
+    /// Where a configuration says, with its client.
+    pub(crate) fn of(target: Arc<dyn Target>, client: Client) -> External<Self> {
+        External::new(Self { target, captured: None, client: OnceCell::with_value(client) })
+    }
+
     /// The core client; one that nobody has named yet has an empty logger.
     pub(crate) fn client(&self) -> &Client {
         self.named("")

@@ -1,0 +1,136 @@
+// Counters, gauges and timers that are summed in the process and leave once per interval, by handle and by name.
+'use strict';
+
+const { Stopwatch } = require('./measure.js');
+const { NO_SLOT } = require('./sums.js');
+
+class Counter {
+  #sums;
+  #slot;
+  #calls;
+
+  constructor(sums, { slot, calls }) {
+    this.#sums = sums;
+    this.#slot = slot;
+    this.#calls = calls;
+  }
+
+  /** Counts `count`, 1 unless given. What is no finite number is left out. */
+  incr(count = 1) {
+    const sums = this.#sums;
+    sums.values[this.#slot] += Number.isFinite(count) ? count : finite(count, 0);
+    if (this.#calls !== NO_SLOT) {
+      sums.values[this.#calls] += 1;
+    }
+  }
+}
+
+class Gauge {
+  #sums;
+  #slot;
+  #calls;
+
+  constructor(sums, { slot, calls }) {
+    this.#sums = sums;
+    this.#slot = slot;
+    this.#calls = calls;
+  }
+
+  /** Sets the value. What is no finite number is left out. */
+  set(value) {
+    const sums = this.#sums;
+    sums.values[this.#slot] = finite(value, sums.values[this.#slot]);
+    this.#call();
+  }
+
+  /** Adds to the value, which is 0 at first. */
+  add(change) {
+    this.#sums.adjust(this.#slot, finite(change, 0));
+    this.#call();
+  }
+
+  #call() {
+    if (this.#calls !== NO_SLOT) {
+      this.#sums.values[this.#calls] += 1;
+    }
+  }
+}
+
+class Timer extends Stopwatch {
+  #sums;
+  #slot;
+  #calls;
+
+  constructor(sums, { slot, calls }) {
+    super();
+    this.#sums = sums;
+    this.#slot = slot;
+    this.#calls = calls;
+  }
+
+  /** Adds a time in milliseconds. One that is negative or no finite number is left out. */
+  record(millis) {
+    const sums = this.#sums;
+    sums.sample(this.#slot, finite(millis, Number.NaN));
+    if (this.#calls !== NO_SLOT) {
+      sums.values[this.#calls] += 1;
+    }
+  }
+}
+
+/** The sums of a client. */
+class Aggregates {
+  #sums;
+
+  constructor(sums) {
+    this.#sums = sums;
+  }
+
+  /** The counter `name`: keep it where it is used often. */
+  counter(name) {
+    return new Counter(this.#sums, this.#sums.place('counter', name));
+  }
+
+  gauge(name) {
+    return new Gauge(this.#sums, this.#sums.place('gauge', name));
+  }
+
+  timer(name) {
+    return new Timer(this.#sums, this.#sums.place('timer', name));
+  }
+
+  /** Counts `count` under `name`. */
+  incr(name, count = 1) {
+    const sums = this.#sums;
+    // The slot first: `values` may be another array afterwards.
+    const slot = sums.slotOf('counter', name);
+    sums.values[slot] += Number.isFinite(count) ? count : finite(count, 0);
+  }
+
+  /** Sets the gauge `name`. */
+  set(name, value) {
+    const sums = this.#sums;
+    const slot = sums.slotOf('gauge', name);
+    sums.values[slot] = finite(value, sums.values[slot]);
+  }
+
+  /** Adds a time in milliseconds to the timer `name`. */
+  record(name, millis) {
+    this.#sums.sample(this.#sums.slotOf('timer', name), finite(millis, Number.NaN));
+  }
+}
+
+/** A number as it is; another value as the number it stands for, or else `otherwise`. */
+function finite(value, otherwise) {
+  if (Number.isFinite(value)) {
+    return value;
+  }
+  try {
+    const number = Number(value);
+    return Number.isFinite(number) ? number : otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+module.exports = { Aggregates };

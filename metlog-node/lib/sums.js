@@ -1,0 +1,192 @@
+// Slots in which JavaScript sums, and their way into the core.
+//
+// A call into the addon costs twenty times what adding to an array does. So a client adds to arrays of doubles, which
+// the addon takes over once a second, before each flush and close, and at the end of the process or thread
+// (`src/aggregates.rs` has their layout). From there sums leave as those of any client do: once per interval.
+'use strict';
+
+const { clearInterval, setInterval } = require('node:timers');
+
+const native = require('./native.js');
+const { atExit } = require('./life.js');
+const { NativeSender } = require('./native_sender.js');
+const { text } = require('./plain.js');
+
+/** How often sums go into the core at most; it sends them in its own time. */
+const HAND_OVER_MS = 1000;
+
+/** More than V8 keeps within its heap, where arrays move. */
+const FIRST_SLOTS = 64;
+
+/** Measurements are handed over when there are so many. */
+const SAMPLES = 512;
+
+/** Where the core puts names that it has no room for, and where it counts their calls. */
+const OVERFLOW_NAME = 'metlog.overflow';
+const OVERFLOW_CALLS = 'metlog.overflow.calls';
+
+/** For a handle whose calls are its own. */
+const NO_SLOT = -1;
+
+/** What the last hand-over of a thread has to ask. One that nobody holds leaves its arrays to the addon. */
+const all = new Set();
+
+atExit(() => {
+  for (const reference of all) {
+    reference.deref()?.handOver();
+  }
+});
+
+class Sums {
+  /** One slot for each name. */
+  values = new Float64Array(FIRST_SLOTS);
+  #samples = new Float64Array(1 + 2 * SAMPLES);
+  #kinds = [];
+  #names = [];
+  #slots = { counter: new Map(), gauge: new Map(), timer: new Map() };
+  #handle;
+  /** True where the sender is none of the core's. */
+  #isOwn = true;
+  /** Takes each sum where the sender is written in JavaScript. */
+  #emit;
+  #timer;
+  #reference = new WeakRef(this);
+
+  constructor(emit) {
+    this.#emit = emit;
+  }
+
+  /** From now on sums go to `sender`, or to `emit` where it is none of the core's. What there is was handed over. */
+  moveTo(sender, { aggregateIntervalMs, maxNames }) {
+    this.#isOwn = !(sender instanceof NativeSender);
+    this.#handle = this.#isOwn ? native.ownSums(maxNames) : sender.sums();
+    for (const [slot, name] of this.#names.entries()) {
+      native.keepSeries(this.#handle, this.#kinds[slot], name);
+    }
+    native.shareSums(this.#handle, this.values, this.#samples);
+    this.#tick(this.#isOwn ? aggregateIntervalMs : Math.min(aggregateIntervalMs, HAND_OVER_MS));
+  }
+
+  /** The slot of a name, and that in which its calls are counted beside when it shares the overflow's. */
+  place(kind, given) {
+    const name = text(given);
+    const known = this.#slots[kind].get(name);
+    if (known !== undefined) {
+      return { slot: known, calls: NO_SLOT };
+    }
+    if (native.addSeries(this.#handle, kind, name)) {
+      return { slot: this.#keep(kind, name), calls: NO_SLOT };
+    }
+    return { slot: this.#overflow(kind, OVERFLOW_NAME), calls: this.#overflow('counter', OVERFLOW_CALLS) };
+  }
+
+  /** The slot for one call that names what it is about. */
+  slotOf(kind, name) {
+    return this.#slots[kind].get(name) ?? this.#enter(kind, name);
+  }
+
+  /** Keeps a measurement. */
+  sample(slot, millis) {
+    const samples = this.#samples;
+    const used = samples[0];
+    samples[used + 1] = slot;
+    samples[used + 2] = millis;
+    samples[0] = used + 2;
+    if (used + 2 === 2 * SAMPLES) {
+      this.#takeOver();
+    }
+  }
+
+  /** Adds to a gauge, which another thread may have set. */
+  adjust(slot, change) {
+    if (Number.isNaN(this.values[slot])) {
+      native.adjustGauge(this.#handle, slot, change);
+    } else {
+      this.values[slot] += change;
+    }
+  }
+
+  /** Gives the core what there is; where there is none, sends it. */
+  handOver() {
+    if (this.#handle === undefined || this.#names.length === 0) {
+      return;
+    }
+    this.#takeOver();
+    if (this.#isOwn) {
+      for (const { kind, payload, fields } of native.summed(this.#handle)) {
+        this.#emit(kind, payload, JSON.parse(fields));
+      }
+    }
+  }
+
+  /** No more sums are expected. */
+  close() {
+    this.handOver();
+    clearInterval(this.#timer);
+    all.delete(this.#reference);
+  }
+
+  #takeOver() {
+    native.takeOverSums(this.#handle);
+    this.values.fill(0, 0, this.#names.length);
+    for (const slot of this.#slots.gauge.values()) {
+      this.values[slot] = Number.NaN;
+    }
+    this.#samples[0] = 0;
+  }
+
+  #enter(kind, name) {
+    const { slot, calls } = this.place(kind, name);
+    if (calls !== NO_SLOT) {
+      this.values[calls] += 1;
+    }
+    return slot;
+  }
+
+  #overflow(kind, name) {
+    const known = this.#slots[kind].get(name);
+    if (known !== undefined) {
+      return known;
+    }
+    native.keepSeries(this.#handle, kind, name);
+    return this.#keep(kind, name);
+  }
+
+  #keep(kind, name) {
+    const slot = this.#names.length;
+    if (slot === this.values.length) {
+      const grown = new Float64Array(2 * slot);
+      grown.set(this.values);
+      this.values = grown;
+      native.shareSums(this.#handle, grown, this.#samples);
+    }
+    this.values[slot] = kind === 'gauge' ? Number.NaN : 0;
+    this.#kinds.push(kind);
+    this.#names.push(name);
+    this.#slots[kind].set(name, slot);
+    return slot;
+  }
+
+  /**
+   * Hands over in intervals. A sender written in JavaScript has nobody else who would send: its sums live until they are
+   * closed.
+   */
+  #tick(intervalMs) {
+    clearInterval(this.#timer);
+    const reference = this.#reference;
+    all.add(reference);
+    const held = this.#isOwn ? this : undefined;
+    const timer = setInterval(() => {
+      const sums = held ?? reference.deref();
+      if (sums === undefined) {
+        clearInterval(timer);
+        all.delete(reference);
+      } else {
+        sums.handOver();
+      }
+    }, intervalMs);
+    this.#timer = timer.unref();
+  }
+}
+
+module.exports = { NO_SLOT, Sums };
