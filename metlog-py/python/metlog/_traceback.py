@@ -12,18 +12,23 @@ def active(
     exc_info: bool | BaseException | ExcInfo | None = True,
 ) -> tuple[BaseException | None, TracebackType | None]:
     """Give back the exception that `exc_info` stands for, as `logging` has it, and its traceback."""
-    error: object
-    traceback: object = None
-    match exc_info:
-        case BaseException():
-            error = exc_info
-        case (_, error, traceback):
-            pass
-        case _:
-            error = sys.exc_info()[1] if exc_info else None
+    try:
+        error, traceback = _parts(exc_info)
+    except Exception:  # noqa: BLE001 - an object that raises when it is looked at stands for none
+        return None, None
     if not isinstance(error, BaseException):
         return None, None
     return error, traceback if isinstance(traceback, TracebackType) else error.__traceback__
+
+
+def _parts(exc_info: object) -> tuple[object, object]:
+    match exc_info:
+        case BaseException():
+            return exc_info, None
+        case (_, error, traceback):
+            return error, traceback
+        case _:
+            return sys.exc_info()[1] if exc_info else None, None
 
 
 def append(payload: Any, exc_info: bool | BaseException | ExcInfo) -> Any:
