@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metlog import _metlog
+from metlog._request import environ_of
 from metlog.client import MetlogClient
 from metlog.exceptions import ConfigError
 
@@ -60,8 +61,9 @@ def config_plugin(config: Mapping[str, Any]) -> Callable[..., str]:
     ) -> str:
         """Send an event as a `cef` message, and give back its line.
 
-        `environ` is the request's WSGI environment, a `Request` or None. `config` names the product by the
-        keys cef.version, cef.vendor, cef.product and cef.device_version; `MissingKeyError`, a `KeyError`,
+        `environ` is the request's WSGI environment, a `Request` or a request of a web framework; None is the
+        request that runs, where an integration of metlog knows it. `config` names the product by the keys
+        cef.version, cef.vendor, cef.product and cef.device_version; `MissingKeyError`, a `KeyError`,
         says which one is not there. `severity` is 0 to 10 by convention. Other keyword arguments become
         keys of the line.
         """
@@ -80,7 +82,7 @@ def config_plugin(config: Mapping[str, Any]) -> Callable[..., str]:
 
 def _environ_of(given: Mapping[str, Any] | Request | None) -> Mapping[str, Any] | None:
     try:
-        return given.environ() if isinstance(given, Request) else given
+        return environ_of(given.environ() if isinstance(given, Request) else given)
     except Exception:  # noqa: BLE001 - an object that raises when it is asked for its class
         return None
 

@@ -1,0 +1,87 @@
+"""Middleware for Starlette: that of `metlog.integrations.asgi`, which finds the template of each route.
+
+    app = Starlette(routes=..., middleware=[Middleware(MetlogMiddleware)])
+
+FastAPI's applications take it with ``app.add_middleware(MetlogMiddleware)``. Mounted applications and
+included routers are looked into.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from metlog.integrations import asgi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["MetlogMiddleware"]
+
+PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
+
+
+class MetlogMiddleware(asgi.MetlogMiddleware):
+    """Times each request, counts statuses and captures exceptions; names them by route."""
+
+    def __init__(self, app: asgi.App, client: Any = None, **options: Any) -> None:
+        super().__init__(app, client, **options)
+        # By endpoint the templates of its routes, each with a pattern of the paths it takes.
+        self._templates: dict[Any, list[tuple[str, re.Pattern[str]]]] = {}
+
+    def route_of(self, scope: asgi.Scope) -> str | None:
+        """Find the template of the route that a request has taken."""
+        route = super().route_of(scope)
+        if route is not None or "endpoint" not in scope:
+            return route
+        # FastAPI says which route it was; Starlette only what the route calls.
+        if "route" in scope:
+            return _with_prefix(scope)
+        return self._search(scope)
+
+    def _search(self, scope: asgi.Scope) -> str | None:
+        endpoint = scope["endpoint"]
+        templates = self._templates.get(endpoint)
+        if templates is None:
+            routes = getattr(scope.get("app"), "routes", None) or getattr(scope.get("router"), "routes", ())
+            templates = [(found, _pattern(found)) for found in _templates_of(endpoint, routes, "")]
+            self._templates[endpoint] = templates
+        path = scope["path"].removeprefix(scope.get("app_root_path", ""))
+        return next((template for template, pattern in templates if pattern.fullmatch(path)), None)
+
+
+def _with_prefix(scope: asgi.Scope) -> str | None:
+    """Put before a route's own path what it is mounted or included under."""
+    own: str | None = getattr(scope["route"], "path_format", None) or getattr(scope["route"], "path", None)
+    if own is None:
+        return None
+    params = scope.get("path_params", {})
+    ending = PARAMETER.sub(lambda found: str(params.get(found[1], found[0])), own)
+    path: str = scope["path"].removeprefix(scope.get("app_root_path", ""))
+    if not path.endswith(ending):
+        return own
+    prefix = path[: len(path) - len(ending)]
+    values = {str(value): name for name, value in params.items()}
+    words = (f"{{{values[word]}}}" if word in values else word for word in prefix.split("/"))
+    return "/".join(words) + own
+
+
+def _templates_of(endpoint: Any, routes: Any, prefix: str) -> Iterator[str]:
+    for route in routes:
+        path = prefix + getattr(route, "path", "")
+        if getattr(route, "endpoint", None) == endpoint:
+            yield path
+        elif getattr(route, "app", None) == endpoint and not getattr(route, "routes", None):
+            # A mounted application of another kind, such as that of static files.
+            yield f"{path}/{{path:path}}"
+        else:
+            yield from _templates_of(endpoint, getattr(route, "routes", None) or (), path)
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    pieces = []
+    at = 0
+    for found in PARAMETER.finditer(template):
+        pieces += [re.escape(template[at : found.start()]), ".*" if found[2] == "path" else "[^/]+"]
+        at = found.end()
+    return re.compile("".join([*pieces, re.escape(template[at:])]))
