@@ -15,13 +15,13 @@ use metlog_core::{
 use pyo3::{
     exceptions::PyException,
     prelude::*,
-    types::{PyDict, PyFloat, PyInt, PyMapping, PyString, PyTuple},
+    types::{PyDict, PyFloat, PyInt, PyString, PyTuple},
 };
 
 use crate::{
     client::Client,
     columns::{Arguments, Columns},
-    text,
+    handles, text,
 };
 
 /// Why a call sent nothing.
@@ -75,10 +75,10 @@ pub(crate) fn send(
 ) -> PyResult<()> {
     let state = slf.get().state();
     shielded(slf.py(), &state.core, || {
-        if state.by_dict {
+        if state.makes_dicts() {
             return Ok(send_by_dict(slf, kind, arguments, arguments.payload, arguments.fields)?);
         }
-        let columns = Columns::read(arguments)?;
+        let columns = Columns::read(slf.py(), arguments)?;
         columns.deliver(&state.defaults(), |options| state.core.metlog(&text::of_name(kind), options));
         Ok(())
     })
@@ -122,11 +122,15 @@ pub(crate) fn metric(
     let state = slf.get().state();
     shielded(slf.py(), &state.core, || {
         let value = sample.value.map_or(Some(Count::Int(1)), number).ok_or(Reason::Encode)?;
+        if state.sums_calls() && arguments.is_plain() {
+            handles::sum(&state, metric, &text::of_name(sample.name), value);
+            return Ok(());
+        }
         let rate = sample.rate.and_then(number).map_or(Rate::ALL, |rate| Rate::new(float(rate)));
-        if state.by_dict {
+        if state.makes_dicts() {
             return Ok(metric_by_dict(slf, metric, sample.name, (value, rate), arguments)?);
         }
-        let columns = Columns::read(arguments)?;
+        let columns = Columns::read(slf.py(), arguments)?;
         let name = text::of_name(sample.name);
         columns.deliver(&state.defaults(), |options| match metric {
             Metric::Counter => state.core.incr_with(&name, value, rate, options),
@@ -163,7 +167,7 @@ fn metric_by_dict(
 }
 
 /// The number `value` is, or the text of which is one (`Decimal`, a text from a configuration).
-fn number(value: &Bound<'_, PyAny>) -> Option<Count> {
+pub(crate) fn number(value: &Bound<'_, PyAny>) -> Option<Count> {
     if let Ok(int) = value.cast::<PyInt>() {
         return int.extract().map(Count::Int).or_else(|_| int.extract().map(Count::Float)).ok();
     }
@@ -175,7 +179,7 @@ fn number(value: &Bound<'_, PyAny>) -> Option<Count> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate or a time beyond 2^53 needs no last digit")]
-fn float(count: Count) -> f64 {
+pub(crate) fn float(count: Count) -> f64 {
     match count {
         Count::Int(count) => count as f64,
         Count::Float(count) => count,
@@ -212,10 +216,10 @@ pub(crate) fn log(
         let arguments =
             Arguments { severity: Some(&severity), payload: Some(&payload), ..Arguments::default() };
         let kind = PyString::intern(py, "oldstyle").into_any();
-        if state.by_dict {
+        if state.makes_dicts() {
             return Ok(send_by_dict(slf, &kind, &arguments, Some(&payload), None)?);
         }
-        let columns = Columns::read(&arguments)?;
+        let columns = Columns::read(slf.py(), &arguments)?;
         columns.deliver(&state.defaults(), |options| state.core.metlog("oldstyle", options));
         Ok(())
     })
@@ -226,13 +230,30 @@ fn format<'py>(msg: &Bound<'py, PyAny>, args: &Bound<'py, PyTuple>) -> PyResult<
     if args.is_empty() {
         return Ok(msg.clone());
     }
-    match args.get_item(0)? {
-        only if args.len() == 1
-            && only.cast::<PyMapping>().is_ok_and(|map| map.len().is_ok_and(|n| n > 0)) =>
-        {
-            msg.rem(only)
-        }
-        _ => msg.rem(args),
+    let only = args.get_item(0)?;
+    if args.len() == 1 && is_mapping(&only)? && only.len().is_ok_and(|entries| entries > 0) {
+        return msg.rem(only);
+    }
+    msg.rem(args)
+}
+
+/// True for what `collections.abc.Mapping` knows. Most arguments are of types that need not be asked; an object of the
+/// application that raises when it is asked is none.
+fn is_mapping(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    if value.is_instance_of::<PyDict>() {
+        return Ok(true);
+    }
+    if value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyFloat>()
+    {
+        return Ok(false);
+    }
+    let mapping = py.import(pyo3::intern!(py, "collections.abc"))?.getattr(pyo3::intern!(py, "Mapping"))?;
+    match value.is_instance(&mapping) {
+        Err(raised) if raised.is_instance_of::<PyException>(py) => Ok(false),
+        told => told,
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use metlog_core::{
     Severity,
     config::{EXIT_TIMEOUT, Settings},
@@ -125,7 +125,7 @@ impl Client {
             by_dict: true,
             logger: PyString::new(py, "").into_any().unbind(),
             severity: PyInt::new(py, Severity::default().as_u8()).into_any().unbind(),
-            logger_text: None,
+            logger_text: String::new(),
             level: None,
             settings: Settings::default(),
             sums: None,
@@ -185,7 +185,7 @@ impl Client {
         let before = self.state.load();
         self.replace(State {
             logger: logger.clone().unbind(),
-            logger_text: Some(text::of_name(logger).into_owned()),
+            logger_text: text::of_name(logger).into_owned(),
             severity: before.severity.clone_ref(py),
             core: before.core.clone(),
             sums: before.sums.clone(),

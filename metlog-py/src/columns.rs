@@ -17,7 +17,10 @@ use pyo3::{
     types::{PyDict, PyInt, PyString},
 };
 
-use crate::{text, value};
+use crate::{
+    bound::{self, Binding},
+    text, value,
+};
 
 /// A scratch buffer that grew beyond this is given back rather than kept for the next call.
 const KEPT_CAPACITY: usize = 64 * 1024;
@@ -53,12 +56,34 @@ pub(crate) struct Columns<'a> {
     original: Vec<(&'static str, Range<usize>)>,
 }
 
+impl Arguments<'_, '_> {
+    /// True when a metric says nothing but its name and value.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.logger.is_none() && self.severity.is_none() && self.fields.is_none()
+    }
+}
+
 impl<'a> Columns<'a> {
+    /// With the fields that are bound where the call is made.
+    ///
     /// # Errors
     /// As [`value::encode`].
-    pub(crate) fn read(arguments: &Arguments<'a, '_>) -> Result<Self, Reason> {
+    pub(crate) fn read(py: Python<'_>, arguments: &Arguments<'a, '_>) -> Result<Self, Reason> {
+        Self::read_with(bound::current(py).as_ref(), arguments)
+    }
+
+    /// The call's own fields come last: of a field given twice the last value counts.
+    fn read_with(
+        binding: Option<&Bound<'_, Binding>>,
+        arguments: &Arguments<'a, '_>,
+    ) -> Result<Self, Reason> {
         let mut columns = Self::default();
         columns.scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+        if let Some(binding) = binding {
+            let (count, pairs) = binding.get().encoded();
+            columns.scratch.extend_from_slice(pairs);
+            (columns.fields, columns.field_count) = (0..pairs.len(), count);
+        }
         columns.read_logger(arguments.logger)?;
         columns.read_severity(arguments.severity)?;
         columns.payload = arguments.payload.map(|payload| columns.encode(payload)).transpose()?;
@@ -74,7 +99,7 @@ impl<'a> Columns<'a> {
             payload: message.payload.as_ref(),
             fields: message.fields.as_ref(),
         };
-        let mut columns = Self::read(&arguments)?;
+        let mut columns = Self::read_with(None, &arguments)?;
         if let Some(given) = &message.timestamp {
             columns.timestamp = text::of_name(given).parse().ok();
             if columns.timestamp.is_none() {
@@ -107,8 +132,10 @@ impl<'a> Columns<'a> {
     fn read_fields(&mut self, given: Option<&Bound<'_, PyAny>>) -> Result<(), Reason> {
         let Some(given) = given else { return Ok(()) };
         let Ok(pairs) = given.cast::<PyDict>() else { return self.keep("fields", given) };
+        // Bound fields were the first to be written; what comes between them and these is moved out of the way.
         let start = self.scratch.len();
-        self.field_count = value::encode_pairs(pairs, &mut self.scratch)?;
+        self.scratch.extend_from_within(self.fields.clone());
+        self.field_count += value::encode_pairs(pairs, &mut self.scratch)?;
         self.fields = start..self.scratch.len();
         Ok(())
     }

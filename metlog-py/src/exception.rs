@@ -87,7 +87,7 @@ pub(crate) fn send(
         }
         let columns = Columns::read(slf.py(), &arguments)?;
         let dsn = told.dsn.map(|dsn| &dsn.get().0);
-        columns.deliver(state.defaults(), |options| state.core.exception_event(event, dsn, options));
+        columns.deliver(&state.defaults(), |options| state.core.exception_event(event, dsn, options));
         Ok(())
     })
 }

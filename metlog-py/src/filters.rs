@@ -8,7 +8,8 @@ use std::{
 
 use metlog_core::{
     Severity, Timestamp,
-    filter::{self, SeverityMax, TypeBlacklist, TypeSeverityMax, TypeWhitelist},
+    config::FilterRule,
+    filter::{self, SeverityMax, TypeBlacklist, TypeRate, TypeSeverityMax, TypeWhitelist},
     wire::record::Head,
 };
 use pyo3::{prelude::*, types::PyDict};
@@ -32,6 +33,17 @@ impl filter::Filter for Shared {
 impl Filter {
     fn new(filter: impl filter::Filter + 'static) -> Self {
         Self(Shared(Arc::new(filter)))
+    }
+
+    /// One that a configuration names.
+    pub(crate) fn of_rule(rule: FilterRule) -> Self {
+        match rule {
+            FilterRule::SeverityMax(bound) => Self::new(SeverityMax(bound)),
+            FilterRule::TypeBlacklist(types) => Self::new(TypeBlacklist(types)),
+            FilterRule::TypeWhitelist(types) => Self::new(TypeWhitelist(types)),
+            FilterRule::TypeSeverityMax(bounds) => Self::new(TypeSeverityMax(bounds)),
+            FilterRule::TypeRate(rates) => Self::new(TypeRate(rates)),
+        }
     }
 
     pub(crate) fn shared(&self) -> Shared {

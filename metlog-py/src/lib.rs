@@ -4,6 +4,9 @@
 //! - `calls`: what its methods do
 //! - `columns`: the arguments of one call
 //! - `value`: any Python value as MessagePack
+//! - `handles`: counters, gauges and timers that are summed; `sums`: how those of a Python sender leave
+//! - `bound`: fields bound for a context
+//! - `settings`: keywords, files and the environment; `capture`: what tests see
 //! - `exception`, `locals`: exceptions, and the variables of their frames
 //! - `cef`: lines of CEF
 //! - `text`: the text of a name, a key or a well-known type, without running code of the application
@@ -12,21 +15,27 @@
 
 use pyo3::prelude::*;
 
+mod bound;
 mod calls;
+mod capture;
 mod cef;
 mod client;
 mod columns;
 mod exception;
 mod filters;
+mod handles;
 mod handshake;
 mod locals;
 mod reports;
+mod settings;
+mod sums;
 mod targets;
 mod text;
 mod value;
 
 pyo3::import_exception!(metlog.exceptions, ConfigError);
 pyo3::import_exception!(metlog.exceptions, MissingKeyError);
+pyo3::import_exception!(metlog.exceptions, NotPicklableError);
 
 /// The compiled part of metlog; applications use the modules above it.
 #[pymodule]
@@ -35,11 +44,15 @@ mod _metlog {
 
     #[pymodule_export]
     use super::{
+        bound::{BoundFields, bound_fields},
+        capture::set_capturing,
         cef::{cef_line, cef_meta},
         client::Client,
         exception::Dsn,
         filters::Filter,
+        handles::{Counter, Gauge, Timer, rebind_handles},
         reports::{Report, Stats},
+        settings::{Configuration, Settings},
         targets::Target,
     };
 
@@ -51,7 +64,7 @@ mod _metlog {
     #[pyfunction]
     #[pyo3(signature = (timeout = 2.0))]
     fn close_all(py: Python<'_>, timeout: f64) {
-        let timeout = super::client::seconds(timeout);
+        let timeout = super::sums::close_all(py, super::client::seconds(timeout));
         py.detach(|| metlog_core::client::close_all(timeout));
     }
 

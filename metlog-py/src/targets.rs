@@ -29,6 +29,11 @@ impl Target {
         Self(Shared(Arc::new(target)))
     }
 
+    /// One that a configuration made.
+    pub(crate) fn of(target: Arc<dyn sender::Target>) -> Self {
+        Self(Shared(target))
+    }
+
     pub(crate) fn shared(&self) -> Shared {
         self.0.clone()
     }

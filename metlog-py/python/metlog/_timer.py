@@ -57,6 +57,17 @@ class Timer:
     ) -> None:
         pass
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Give back `function`."""
         return function
@@ -106,20 +117,49 @@ class _Timer(Timer):
         trace: TracebackType | None,
     ) -> None:
         ended = time.perf_counter()
-        local = self._of_thread()
-        if not local.starts:
-            # Entered in another thread: there is nothing to measure here.
-            return
-        local.result = round((ended - local.starts.pop()) * 1000)
-        self.client.timer_send(self.name, local.result, **self.msg_data)
+        starts = self._of_thread().starts
+        # Entered in another thread, there is nothing to measure here.
+        if starts:
+            self._ended((ended - starts.pop()) * 1000)
+
+    async def __aenter__(self) -> Self:
+        from metlog import _wrapping
+
+        await _wrapping.begin(self)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        from metlog import _wrapping
+
+        await _wrapping.end(self, self._ended)
+
+    def _ended(self, milliseconds: float) -> None:
+        self._of_thread().result = elapsed = round(milliseconds)
+        self.client.timer_send(self.name, elapsed, **self.msg_data)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Measure each call of `function`, a share of them when the timer has a rate."""
+        """Measure each call of `function`, a share of them when the timer has a rate.
+
+        A coroutine function is measured until it has been awaited, a generator from its first item until it
+        is exhausted or closed.
+        """
         given: object = function
         if not callable(given):
             msg = f"cannot time {function!r}: it is not callable"
             raise ValueError(msg)
+        from metlog import _wrapping
+
         rate = self.msg_data.get("rate", 1.0)
+        if not _wrapping.kind_of(function):
+            return self._plain(function, rate)
+        return _wrapping.timed(function, self._ended, lambda: sampled(rate))
+
+    def _plain(self, function: Callable[P, R], rate: float) -> Callable[P, R]:
         import functools
 
         @functools.wraps(function)

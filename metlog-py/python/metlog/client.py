@@ -7,6 +7,7 @@ import time
 from types import FunctionType, MethodType
 
 from metlog import _metlog
+from metlog._capture import captures
 from metlog._complain import complain, complain_once
 from metlog._timer import Timer, _NoOpTimer, _SampledOutTimer, _Timer, sampled
 from metlog.senders.base import NoSendSender, native_target
@@ -82,9 +83,22 @@ class MetlogClient(_metlog.Client):
 
         The sender before gets what it was given until now, for which this waits two seconds at most.
         """
+        self._set_up(sender, logger, severity, disabled_timers, filters, None)
+
+    def _set_up(
+        self,
+        sender: Sender | None,
+        logger: str,
+        severity: int,
+        disabled_timers: str | Iterable[str] | None,
+        filters: Iterable[MessageFilter] | None,
+        settings: _metlog.Settings | None,
+    ) -> None:
         names = [disabled_timers] if isinstance(disabled_timers, str) else disabled_timers
         self._disabled_timers = set(names or ())
         self.logger, self.severity = logger, severity
+        # Bounds of the hand-off; the core's defaults when there are none.
+        self._settings = settings
         self._sender: Sender = NoSendSender() if sender is None else sender
         self._filters = _Filters(filters or (), self._filters_changed)
         self._route()
@@ -169,9 +183,26 @@ class MetlogClient(_metlog.Client):
             (self._pid, self._hostname) != (None, None),
         )
         if target is None or any(by_python):
-            self.connect_by_dict(target)
+            self.connect_by_dict(target, self._settings)
         else:
-            self.connect(target, native)
+            self.connect(target, native, self._settings)
+
+    def counter(self, name: str) -> _metlog.Counter:
+        """Give back a handle that counts under `name`: its calls are summed and leave once per interval."""
+        return _metlog.Counter(self, name)
+
+    @property
+    def aggregates(self) -> Aggregates:
+        """Handles of counters, gauges and timers that are summed in the process."""
+        return Aggregates(self)
+
+    def bind(self, /, **fields: Any) -> _metlog.BoundFields:
+        """Have `fields` on every message of every client, in a ``with`` block or each call of a function.
+
+        They belong to the context (`contextvars`): other threads and tasks do not see them, tasks begun in it
+        do. The fields of a call come before them.
+        """
+        return _metlog.BoundFields(fields)
 
     def timer(
         self,
@@ -229,7 +260,10 @@ class MetlogClient(_metlog.Client):
             if not kept:
                 self.count_refused("filtered")
                 return
-        if native_target(self._sender) is None:
+        if captures:
+            captures[-1].append(msg)
+            self.count_sent()
+        elif native_target(self._sender) is None:
             self._send_by_sender(msg)
         else:
             observe = getattr(self._sender, "observe", None)
@@ -249,6 +283,12 @@ class MetlogClient(_metlog.Client):
         else:
             self.count_sent()
 
+    def _send_sum(self, text: str) -> None:
+        """Send what was summed; the core calls this, from a thread of its own."""
+        import json
+
+        self.send_message(json.loads(text))
+
     def _send_by_dict(
         self,
         kind: Any,
@@ -258,6 +298,8 @@ class MetlogClient(_metlog.Client):
         fields: Any,
     ) -> None:
         """Make the message that the core would make; the core calls this."""
+        if fields is None or isinstance(fields, dict):
+            fields = {**_metlog.bound_fields(), **(fields or {})}
         seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         self.send_message(
@@ -267,12 +309,31 @@ class MetlogClient(_metlog.Client):
                 "logger": self.logger if logger is None else logger,
                 "severity": self.severity if severity is None else severity,
                 "payload": payload,
-                "fields": {} if fields is None else fields.copy() if isinstance(fields, dict) else fields,
+                "fields": fields,
                 "env_version": self.env_version,
                 "metlog_pid": self.pid,
                 "metlog_hostname": self.hostname,
             }
         )
+
+
+class Aggregates:
+    """Handles of a client's counters, gauges and timers that are summed in the process."""
+
+    def __init__(self, client: MetlogClient) -> None:
+        self._client = client
+
+    def counter(self, name: str) -> _metlog.Counter:
+        """Give back the handle that counts under `name`."""
+        return _metlog.Counter(self._client, name)
+
+    def gauge(self, name: str) -> _metlog.Gauge:
+        """Give back the handle of the gauge `name`."""
+        return _metlog.Gauge(self._client, name)
+
+    def timer(self, name: str) -> _metlog.Timer:
+        """Give back the handle that measures under `name`."""
+        return _metlog.Timer(self._client, name)
 
 
 class _Filters(list["MessageFilter"]):

@@ -13,6 +13,7 @@ __all__ = [
     "MethodNotFoundError",
     "MetlogError",
     "MissingKeyError",
+    "NotPicklableError",
     "UnresolvedNameError",
 ]
 
@@ -29,6 +30,10 @@ class MissingKeyError(ConfigError, KeyError):
     """A setting without which nothing works is not there."""
 
     __str__ = Exception.__str__
+
+
+class NotPicklableError(MetlogError, TypeError):
+    """What is to be pickled belongs to this process."""
 
 
 class UnresolvedNameError(ConfigError, ImportError):

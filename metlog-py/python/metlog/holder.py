@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from metlog._metlog import rebind_handles
 from metlog.client import MetlogClient
 from metlog.exceptions import ConfigError
 from metlog.senders.base import NoSendSender
@@ -26,6 +27,7 @@ class MetlogClientHolder:
         # Outlives a `global_config` that is cleared.
         self._default_clientname: str | None = None
         self.global_config: dict[str, Any] = {}
+        rebind_handles()
 
     def get_client(self, name: str) -> MetlogClient:
         """Give back the client `name`; one without a sender is made when there is none."""
@@ -38,12 +40,14 @@ class MetlogClientHolder:
     def set_client(self, name: str, client: MetlogClient) -> None:
         """Keep `client` as `name`."""
         self._clients[name] = client
+        rebind_handles()
         if self._default_name() is None:
             self.set_default_client_name(name)
 
     def delete_client(self, name: str) -> None:
         """Forget the client `name`, if there is one."""
         self._clients.pop(name, None)
+        rebind_handles()
         if name == self._default_name():
             self._default_clientname = None
             self.global_config.pop("default", None)
@@ -51,6 +55,7 @@ class MetlogClientHolder:
     def set_default_client_name(self, name: str) -> None:
         """Make the client `name` the default."""
         self._default_clientname = self.global_config["default"] = name
+        rebind_handles()
 
     @property
     def default_client(self) -> MetlogClient | None:

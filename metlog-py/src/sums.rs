@@ -1,0 +1,113 @@
+//! Sums of a client whose messages become dicts: a core of their own hands them to `send_message`, from its thread.
+//!
+//! So filters, senders and overrides written in Python see a sum as they see any message, and the books count it
+//! there. What a client without a listener has summed when it is collected is given up with it.
+
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    time::{Duration, Instant},
+};
+
+use metlog_core::{
+    Client as Core, Error, Severity,
+    config::Settings,
+    sender::{Delivery, Outgoing, Sender, Target, each_json},
+};
+use pyo3::prelude::*;
+
+/// Those that may hold sums, to be emptied before the cores below them close. Held only while attached to the
+/// interpreter and never across a call into it, so that no fork finds it taken.
+static OPEN: Mutex<Vec<Weak<Sums>>> = Mutex::new(Vec::new());
+
+/// A core that sums, made at its first use.
+pub(crate) struct Sums {
+    client: Shared,
+    logger: String,
+    severity: Severity,
+    settings: Settings,
+    core: OnceLock<Core>,
+}
+
+/// A weak reference to the client that gets the sums.
+type Shared = Arc<Py<PyAny>>;
+
+impl Sums {
+    pub(crate) fn new(client: Py<PyAny>, logger: &str, severity: Severity, settings: Settings) -> Arc<Self> {
+        // The books are those of the client; these would only repeat them.
+        let settings = Settings { stats_interval: Duration::ZERO, ..settings };
+        Arc::new(Self {
+            client: Arc::new(client),
+            logger: logger.to_owned(),
+            severity,
+            settings,
+            core: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn core(self: &Arc<Self>) -> &Core {
+        self.core.get_or_init(|| {
+            let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+            open.retain(|sums| sums.strong_count() > 0);
+            open.push(Arc::downgrade(self));
+            let builder = Core::builder().logger(&self.logger).severity(self.severity);
+            builder.settings(self.settings).sender(ByDict(Arc::clone(&self.client))).build()
+        })
+    }
+
+    /// Waits until what was handed over has arrived; sums that are not due stay.
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
+        self.core.get().is_none_or(|core| core.flush(timeout))
+    }
+
+    /// Hands over what is left.
+    pub(crate) fn close(&self, timeout: Duration) {
+        if let Some(core) = self.core.get() {
+            core.close(timeout);
+        }
+    }
+}
+
+/// Has every client handed its sums, within `timeout`; gives back how much of it is left.
+pub(crate) fn close_all(py: Python<'_>, timeout: Duration) -> Duration {
+    let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+    let deadline = Instant::now() + timeout;
+    py.detach(|| {
+        for sums in open.iter().filter_map(Weak::upgrade) {
+            sums.close(deadline.saturating_duration_since(Instant::now()));
+        }
+    });
+    deadline.saturating_duration_since(Instant::now())
+}
+
+struct ByDict(Shared);
+
+impl Target for ByDict {
+    fn connect(&self) -> Result<Box<dyn Sender>, Error> {
+        Ok(Box::new(ByDict(Arc::clone(&self.0))))
+    }
+}
+
+impl Sender for ByDict {
+    fn send(&mut self, batch: &Outgoing) -> Result<Delivery, Error> {
+        let mut texts = Vec::new();
+        each_json(batch, |json| {
+            texts.push(json);
+            Ok(())
+        })?;
+        // Without an interpreter, at the very end, there is nobody to hand them to.
+        let _handed = Python::try_attach(|py| texts.into_iter().for_each(|text| self.hand(py, text)));
+        Ok(Delivery::ALL)
+    }
+}
+
+impl ByDict {
+    /// What the application raises is shown by Python's hook for what nobody can catch.
+    fn hand(&self, py: Python<'_>, text: String) {
+        let Ok(client) = self.0.call0(py) else { return };
+        if !client.is_none(py)
+            && let Err(error) = client.call_method1(py, "_send_sum", (text,))
+        {
+            error.write_unraisable(py, Some(client.bind(py)));
+        }
+    }
+}
