@@ -1,0 +1,72 @@
+"""uWSGI: a master and its workers, loaded before and after the fork, reloaded and replaced."""
+
+import signal
+import threading
+
+import pytest
+
+from .harness import ROUNDS, SCRIPTS, pids
+
+pytestmark = pytest.mark.skipif(
+    not (SCRIPTS / "uwsgi").exists(),
+    reason="uWSGI is not installed: it is compiled, which takes a C compiler and Python's headers and library",
+)
+
+
+def start(service, *options, **env):
+    server = service.start(
+        *("uwsgi", "--http-socket", "127.0.0.1:0", "--master", "--die-on-term", "--need-app"),
+        *("--home", str(SCRIPTS.parent), *options),
+        **env,
+    )
+    service.port = int(server.wait_for(r"127\.0\.0\.1:(\d+) \(port auto-assigned\)"))
+    server.wait_for("spawned uWSGI worker")
+    return server
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--lazy-apps",),
+        ("--enable-threads", "--threads", "4"),
+        ("--enable-threads", "--single-interpreter", "--py-call-osafterfork"),
+        ("--max-requests", "20"),
+    ],
+    ids=["preload", "lazy", "threads", "osafterfork", "max_requests"],
+)
+def test_every_message_of_four_workers_arrives_with_its_own_pid(service, options, round_):
+    server = start(service, "--workers", "4", *options, "--module", "wsgi_app:application")
+    answered = service.load("/", 150)
+    assert server.end() == 0
+    assert pids(service.wait_for("http.server.request", 150)) == answered
+    assert pids(service.wait_for_type("page", 150)) == answered
+    loaded = pids(service.wait_for_type("loaded"))
+    assert (server.pid in loaded) == ("--lazy-apps" not in options)
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_a_reload_under_load_loses_nothing(service, round_):
+    server = start(service, "--workers", "2", "--module", "wsgi_app:application")
+    answered = []
+    load = threading.Thread(target=lambda: answered.append(service.load("/", 200)))
+    load.start()
+    service.wait_for("http.server.request", 20)
+    server.send(signal.SIGHUP)
+    load.join()
+    server.wait_for("spawned uWSGI worker", 4)
+    after = service.load("/", 20)
+    assert server.end() == 0
+    assert pids(service.wait_for("http.server.request", 220)) == answered[0] + after
+
+
+def test_a_stream_is_timed_to_its_end_and_a_crash_is_captured(service):
+    server = start(service, "--workers", "1", "--module", "wsgi_app:application")
+    assert service.get("/stream") == (200, "x" * 3000)
+    service.get("/crash")
+    server.end()
+    stream, crash = service.wait_for("http.server.request", 2)
+    assert int(stream["payload"]) >= 150
+    assert (stream["fields"]["status"], crash["fields"]["status"]) == (200, 500)
+    assert service.wait_for_type("sentry")[0]["fields"]["path"] == "/crash"
