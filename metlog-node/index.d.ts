@@ -1,4 +1,5 @@
 /** The client of Metlog for Node: messages, counters and timers that cost the application almost nothing. */
+/// <reference lib="esnext.disposable" />
 
 /** The names of RFC 5424. */
 export declare const SEVERITY: {
@@ -138,6 +139,70 @@ export interface Report {
   dropped: number;
 }
 
+/** Counts under one name. Keep it where it is used often. */
+export interface Counter {
+  /** 1 unless given; what is no finite number is left out. */
+  incr(count?: number | bigint): void;
+}
+
+/** The present value of something. */
+export interface Gauge {
+  set(value: number | bigint): void;
+  /** Adds to the value, which is 0 at first. */
+  add(change: number | bigint): void;
+}
+
+/** A measurement that goes on until it is stopped. */
+export interface Running {
+  /** Ends the measurement and gives it back, in milliseconds; 0 when it has ended already. */
+  stop(): number;
+  /** Forgets the measurement. */
+  cancel(): void;
+  /** For `using`, where Node has it. */
+  [Symbol.dispose](): void;
+}
+
+/** Measures under one name. Keep it where it is used often. */
+export interface Timer {
+  /** Measures until the measurement is stopped. */
+  start(): Running;
+  /** Runs `fn` and measures it, as `wrap` does. */
+  time<Result>(fn: () => Result): Result;
+  /**
+   * `fn` with each of its calls measured, also when it throws. For one that gives back a promise or a generator the time
+   * runs until that has come to its end.
+   */
+  wrap<This, Args extends unknown[], Result>(
+    fn: (this: This, ...args: Args) => Result,
+  ): (this: This, ...args: Args) => Result;
+  /** Adds a time that was measured elsewhere, in milliseconds. */
+  record(millis: number): void;
+}
+
+/**
+ * What is summed in the process and leaves once per interval, one message a name. Filters see no sums, and they carry no
+ * bound fields.
+ */
+export interface Aggregates {
+  counter(name: string): Counter;
+  gauge(name: string): Gauge;
+  timer(name: string): Timer;
+  /** Counts under `name`. */
+  incr(name: string, count?: number | bigint): void;
+  /** Sets the gauge `name`. */
+  set(name: string, value: number | bigint): void;
+  /** Adds a time in milliseconds to the timer `name`. */
+  record(name: string, millis: number): void;
+}
+
+/** Fields bound for the rest of a request. */
+export interface Binding {
+  /** From now on the fields are what they were before. */
+  end(): void;
+  /** For `using`, where Node has it. */
+  [Symbol.dispose](): void;
+}
+
 /** No call throws, waits or does I/O: what cannot be sent is counted. */
 export declare class MetlogClient {
   constructor(
@@ -171,15 +236,29 @@ export declare class MetlogClient {
   gauge(name: string, value: number | bigint, options?: MetricOptions | null): void;
   /**
    * `fn` with its time sent at each call, also when it throws. For a function that gives back a promise the time runs
-   * until that is settled; it then gives back a promise of the same outcome.
+   * until that is settled; it then gives back a promise of the same outcome. For a generator it runs until its end.
    */
   timer<This, Args extends unknown[], Result>(
     fn: (this: This, ...args: Args) => Result,
     name: string,
     options?: MetricOptions | null,
   ): (this: This, ...args: Args) => Result;
+  /** A timer to start and stop, each measurement a message. */
+  timer(name: string, options?: MetricOptions | null): Timer;
   /** Sends a time that was measured elsewhere, in milliseconds. */
   timer_send(elapsed: number, name: string, options?: MetricOptions | null): void;
+
+  /** A counter that is summed in the process. */
+  counter(name: string): Counter;
+  /** What is summed in the process. */
+  readonly aggregates: Aggregates;
+  /**
+   * Adds `fields` to every message of every client that is sent by `fn` and by what it starts; the fields of a call win.
+   * @returns what `fn` gives back.
+   */
+  bind<Args extends unknown[], Result>(fields: object, fn: (...args: Args) => Result, ...args: Args): Result;
+  /** The same for the rest of the request under way. */
+  bind(fields: object): Binding;
 
   debug(message: unknown, options?: Options | null): void;
   info(message: unknown, options?: Options | null): void;
@@ -274,6 +353,101 @@ export declare function clientFromJsonConfig(
   client?: MetlogClient,
   clearGlobal?: boolean,
 ): MetlogClient;
+
+/** A size in bytes, or with a unit: `'4MiB'`. */
+export type Size = number | string;
+
+/** A time with its unit: `'10ms'`, `'1m 30s'`. */
+export type Time = string;
+
+/** Where `configure` sends to; a sender leaves the settings of others alone. */
+export interface SenderSettings {
+  /** `sidecar` unless given. */
+  class?: 'sidecar' | 'pub' | 'udp' | 'stdout' | 'stderr' | 'file' | undefined;
+  /** Of `pub`: the addresses. */
+  bindstrs?: string | readonly string[] | undefined;
+  /** Of `pub`: true binds them, false connects to them. */
+  bind?: boolean | undefined;
+  /** Of `udp`. */
+  host?: string | readonly string[] | undefined;
+  port?: number | readonly number[] | undefined;
+  /** Of `udp`: true ends each datagram with a newline. */
+  newline?: boolean | undefined;
+  /** Of `file`. */
+  filepath?: string | URL | undefined;
+}
+
+/** What is kept from leaving. */
+export interface FilterSettings {
+  severityMax?: number | undefined;
+  typeBlacklist?: string | readonly string[] | ReadonlySet<string> | undefined;
+  typeWhitelist?: string | readonly string[] | ReadonlySet<string> | undefined;
+  typeSeverityMax?: Readonly<Record<string, number>> | undefined;
+  /** The share, 0 to 1, of each type named that passes. */
+  typeRate?: Readonly<Record<string, number>> | undefined;
+}
+
+/** What `configure` takes; `docs/configuration.md` has every setting with its default and its variable. */
+export interface Settings {
+  logger?: string | undefined;
+  severity?: number | undefined;
+  disabledTimers?: string | readonly string[] | ReadonlySet<string> | undefined;
+  filters?: FilterSettings | readonly Filter[] | undefined;
+  filtersSeverityMax?: FilterSettings['severityMax'];
+  filtersTypeBlacklist?: FilterSettings['typeBlacklist'];
+  filtersTypeWhitelist?: FilterSettings['typeWhitelist'];
+  filtersTypeSeverityMax?: FilterSettings['typeSeverityMax'];
+  filtersTypeRate?: FilterSettings['typeRate'];
+  /** Settings by name, or a sender: one of `metlog/senders`, or of the application. */
+  sender?: SenderSettings | Sender | undefined;
+  senderClass?: SenderSettings['class'];
+  senderBindstrs?: SenderSettings['bindstrs'];
+  senderBind?: SenderSettings['bind'];
+  senderHost?: SenderSettings['host'];
+  senderPort?: SenderSettings['port'];
+  senderNewline?: SenderSettings['newline'];
+  senderFilepath?: SenderSettings['filepath'];
+  delivery?: 'push' | 'acked' | undefined;
+  endpoint?: string | readonly string[] | undefined;
+  linkEndpoint?: string | readonly string[] | undefined;
+  queueBytes?: Size | undefined;
+  batchBytes?: Size | undefined;
+  batchMessages?: number | undefined;
+  batchAge?: Time | undefined;
+  /** True sums counters, gauges and timers by name in the process, unless a call says more than name and value. */
+  aggregate?: boolean | undefined;
+  aggregateInterval?: Time | undefined;
+  maxNames?: number | undefined;
+  statsInterval?: Time | 0 | undefined;
+  /** As `MetlogClient.handleSigterm`. */
+  handleSigterm?: boolean | undefined;
+}
+
+/**
+ * Sets the default client up and gives it back: settings come before `METLOG_*` variables, those before a TOML file. The
+ * client and its handles stay the same, however often this is called.
+ * @throws {MetlogError} that names every setting that cannot be used.
+ */
+export declare function configure(settings?: Settings): MetlogClient;
+export declare function configure(file: string | URL, settings?: Settings): MetlogClient;
+
+/** The default client; set up by `METLOG_*` variables if nobody has configured it. Never throws. */
+export declare function getClient(): MetlogClient;
+
+/** A counter of the default client, which may be configured later. */
+export declare function counter(name: string): Counter;
+/** A gauge of the default client, which may be configured later. */
+export declare function gauge(name: string): Gauge;
+/** A timer of the default client, which may be configured later; it is summed. */
+export declare function timer(name: string): Timer;
+
+/** As `MetlogClient.bind`: it is the same for all clients. */
+export declare function bind<Args extends unknown[], Result>(
+  fields: object,
+  fn: (...args: Args) => Result,
+  ...args: Args
+): Result;
+export declare function bind(fields: object): Binding;
 
 /**
  * From now on an exception or rejection that nobody catches is sent, at severity 1, before Node deals with it, which it

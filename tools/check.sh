@@ -63,7 +63,22 @@ mypy_strict() {
 # The stubs against the compiled module as it is installed.
 stubtest() { python -m mypy.stubtest --mypy-config-file mypy.ini metlog._metlog; }
 
-typescript() { tsc --project metlog-node; }
+# Applications in TypeScript, as CommonJS and as modules, for Node and for bundlers.
+typescript() {
+    local code=0
+    tsc --project metlog-node || code=1
+    tsc --project metlog-node/test/bundler.tsconfig.json || code=1
+    return "$code"
+}
+
+# The npm package as others find it: what its exports name is there, and types say what is exported. Before exports Node
+# knew no paths like metlog/senders: that is left out.
+npm_package() {
+    local code=0
+    (cd metlog-node && publint --strict) || code=1
+    (cd metlog-node && attw --pack . --profile node16 --quiet) || code=1
+    return "$code"
+}
 
 javascript() { biome ci --colors=off --error-on-warnings . ; }
 
@@ -90,7 +105,7 @@ project_files() {
 }
 
 checks=(rustfmt manifests clippy features rustdoc deny advisories ruff_lint ruff_format mypy_strict stubtest
-    typescript javascript shell_scripts spelling file_lengths)
+    typescript npm_package javascript shell_scripts spelling file_lengths)
 for name in "$@"; do
     [[ " ${checks[*]} " == *" $name "* ]] || { echo "error: no check is named $name; there are: ${checks[*]}" >&2 && exit 2; }
 done

@@ -13,7 +13,7 @@ const { metlogError } = require('./errors.js');
 const { reportOf, sentryOf } = require('./exception.js');
 const { READS_HEAD_ONLY } = require('./filters.js');
 const { TIMEOUT_MS, handleSigterm } = require('./life.js');
-const { Stopwatch, measured } = require('./measure.js');
+const { Stopwatch } = require('./measure.js');
 const { NativeSender } = require('./native_sender.js');
 const { text } = require('./plain.js');
 const { cefOf } = require('./security.js');
@@ -105,24 +105,8 @@ class MetlogClient {
    * `fn` with its time sent as a timer at each call, also when it throws. For a function that gives back a promise or a
    * generator the time runs until that has come to its end. With a name alone, a timer to start and stop.
    */
-  timer(...given) {
-    if (typeof given[0] === 'string') {
-      const [name, options] = given;
-      return new MessageTimer((rate) => this.#measuring(name, options, rate), options);
-    }
-    const [fn, name, options] = given;
-    const client = this;
-    return function timed(...args) {
-      const send = client.#measuring(name, options, rateOf(optionOf(options, 'rate')));
-      if (send === undefined) {
-        return fn.apply(this, args);
-      }
-      const started = performance.now();
-      return measured(
-        () => fn.apply(this, args),
-        () => send(performance.now() - started),
-      );
-    };
+  timer(fn, name, options) {
+    return typeof fn === 'string' ? this.#stopwatch(fn, name) : this.#stopwatch(name, options).wrap(fn);
   }
 
   /** A counter that sums in the process and leaves once per interval. */
@@ -287,17 +271,24 @@ class MetlogClient {
     return this.#summing.aggregate && isPlain(options);
   }
 
-  /** What takes the time of one measurement; nothing when it is switched off or not in the sample. */
-  #measuring(name, options, rate) {
-    if (this.#isDisabled(name)) {
-      return undefined;
-    }
-    if (this.#sumsUp(options)) {
-      return (elapsed) => this.aggregates.record(name, elapsed);
-    }
-    return sampled(rate)
-      ? (elapsed) => this.#send('timer', options, { payload: wholeMillis(elapsed), name, rate })
-      : undefined;
+  /** Measures `name` as the client says at each measurement: as a message, as a part of a sum, or not at all. */
+  #stopwatch(name, options) {
+    const rate = () => rateOf(optionOf(options, 'rate'));
+    const message = {
+      record: (elapsed) =>
+        this.#send('timer', options, { payload: wholeMillis(elapsed), name, rate: rate() }),
+    };
+    let sum;
+    return new ClientTimer(() => {
+      if (this.#isDisabled(name)) {
+        return undefined;
+      }
+      if (this.#sumsUp(options)) {
+        sum ??= this.aggregates.timer(name);
+        return sum;
+      }
+      return sampled(rate()) ? message : undefined;
+    });
   }
 
   #isDisabled(name) {
@@ -387,26 +378,23 @@ class MetlogClient {
 
 const { metlog } = MetlogClient.prototype;
 
-/** Measurements that are a message each. */
-class MessageTimer extends Stopwatch {
-  #measuring;
-  #options;
+/** A timer of a client by name. */
+class ClientTimer extends Stopwatch {
+  #begin;
 
-  constructor(measuring, options) {
+  constructor(begin) {
     super();
-    this.#measuring = measuring;
-    this.#options = options;
+    this.#begin = begin;
   }
 
   /** What takes one measurement: the dice are thrown when it begins. */
   begin() {
-    const send = this.#measuring(rateOf(optionOf(this.#options, 'rate')));
-    return send === undefined ? undefined : { record: send };
+    return this.#begin();
   }
 
   /** Sends a time that was measured elsewhere, in milliseconds. */
   record(millis) {
-    this.begin()?.record(millis);
+    this.#begin()?.record(millis);
   }
 }
 

@@ -45,7 +45,7 @@ function clientFromJsonConfig(config, client = new MetlogClient(), clearGlobal =
     severity,
     disabledTimers,
     listOfFilters(filters).map(([name, settings], index) =>
-      factory(name, `filters[${index}]`)(settings ?? {}),
+      functionNamed(name, `filters[${index}]`)(settings ?? {}),
     ),
   ];
   replaceMethods(client, methods);
@@ -89,7 +89,7 @@ function senderOf(settings) {
       'sender.factory is missing, expected "metlog/senders:zmqPushSenderFactory" or another',
     );
   }
-  return factory(settings.factory, 'sender.factory')(settings);
+  return functionNamed(settings.factory, 'sender.factory')(settings);
 }
 
 function listOfFilters(filters) {
@@ -107,7 +107,7 @@ function methodsOf(plugins) {
       throw metlogError('config', `${setting} is missing, expected "metlog/cef:configPlugin" or another`);
     }
     const { provider, override = false, ...settings } = plugin;
-    return { name, method: factory(provider, setting)(settings), override };
+    return { name, method: functionNamed(provider, setting)(settings), override };
   });
 }
 
@@ -139,7 +139,7 @@ function removeMethods(client, methods) {
 }
 
 /** The function that `name` stands for; `setting` is where it was named. */
-function factory(name, setting) {
+function functionNamed(name, setting) {
   const problem = (what, cause) =>
     metlogError('config', `${setting} "${name}" does not resolve: ${what}`, cause);
   let found;
@@ -154,4 +154,4 @@ function factory(name, setting) {
   return found;
 }
 
-module.exports = { clientFromJsonConfig, resolveName, getGlobalConfig };
+module.exports = { clientFromJsonConfig, functionNamed, getGlobalConfig, resolveName };

@@ -13,3 +13,6 @@ export declare function typeWhitelistProvider(settings: { types: Names }): Filte
 export declare function typeSeverityMaxProvider(settings: {
   types: Readonly<Record<string, { severity: number }>>;
 }): Filter;
+
+/** Lets a share of 0 to 1 of each type named pass; other types pass. */
+export declare function typeRateProvider(settings: { types: Readonly<Record<string, number>> }): Filter;

@@ -3,23 +3,19 @@
 
 const { types } = require('node:util');
 
-/** Runs `fn` and, when it has come to its end, whatever that was, `done`. */
-function measured(fn, done) {
-  let result;
-  try {
-    result = fn();
-  } catch (error) {
-    done();
-    throw error;
+/** Records what began at `started` when `result` has come to its end, and gives that back. */
+function ended(result, taker, started) {
+  if (typeof result === 'object' && result !== null) {
+    const done = () => taker.record(performance.now() - started);
+    // Only a true promise: other thenables may start their work when `then` is called.
+    if (types.isPromise(result)) {
+      return result.finally(done);
+    }
+    if (types.isGeneratorObject(result)) {
+      return watched(result, done);
+    }
   }
-  // Only a true promise: other thenables may start their work when `then` is called.
-  if (types.isPromise(result)) {
-    return result.finally(done);
-  }
-  if (types.isGeneratorObject(result)) {
-    return watched(result, done);
-  }
-  done();
+  taker.record(performance.now() - started);
   return result;
 }
 
@@ -43,21 +39,22 @@ function watched(generator, done) {
     throw error;
   };
   for (const name of ['next', 'return', 'throw']) {
-    const original = generator[name];
-    Object.defineProperty(generator, name, { configurable: true, writable: true, value: stepOf(original) });
-  }
-  function stepOf(original) {
-    return function step(...args) {
-      let stepped;
-      try {
-        stepped = original.apply(this, args);
-      } catch (error) {
-        fail(error);
-      }
-      return types.isPromise(stepped) ? stepped.then(look, fail) : look(stepped);
-    };
+    const value = watchedStep(generator[name], look, fail);
+    Object.defineProperty(generator, name, { configurable: true, writable: true, value });
   }
   return generator;
+}
+
+function watchedStep(step, look, fail) {
+  return function watchedCall(...args) {
+    let stepped;
+    try {
+      stepped = step.apply(this, args);
+    } catch (error) {
+      return fail(error);
+    }
+    return types.isPromise(stepped) ? stepped.then(look, fail) : look(stepped);
+  };
 }
 
 /** A measurement that goes on until it is stopped. */
@@ -104,19 +101,29 @@ class Stopwatch {
 
   /** Runs `fn` and measures it; gives back what it does. */
   time(fn) {
-    const taker = this.begin();
-    if (taker === undefined) {
-      return fn();
-    }
-    const started = performance.now();
-    return measured(fn, () => taker.record(performance.now() - started));
+    return this.wrap(fn)();
   }
 
-  /** `fn` with each of its calls measured. */
+  /**
+   * `fn` with each of its calls measured, also when it throws. For one that gives back a promise or a generator the time
+   * runs until that has come to its end.
+   */
   wrap(fn) {
     const stopwatch = this;
     return function timed(...args) {
-      return stopwatch.time(() => fn.apply(this, args));
+      const taker = stopwatch.begin();
+      if (taker === undefined) {
+        return fn.apply(this, args);
+      }
+      const started = performance.now();
+      let result;
+      try {
+        result = fn.apply(this, args);
+      } catch (error) {
+        taker.record(performance.now() - started);
+        throw error;
+      }
+      return ended(result, taker, started);
     };
   }
 }
@@ -124,4 +131,4 @@ class Stopwatch {
 /** Takes what is switched off, or not in the sample. */
 const SILENT = Object.freeze({ record() {} });
 
-module.exports = { Stopwatch, measured };
+module.exports = { Stopwatch };

@@ -19,8 +19,13 @@ export declare function udpSenderFactory(settings: {
   ports: number | string | readonly (number | string)[];
 }): Sender;
 
-/** Lines on standard output. */
-export declare function stdoutSenderFactory(settings?: object): Sender;
+/**
+ * Lines on standard output; with an `encoder`, a function or the name of one as `module:attribute`, what that makes of
+ * each message: a text, which becomes a line, or bytes.
+ */
+export declare function stdoutSenderFactory(settings?: {
+  encoder?: string | ((message: Message) => string | Uint8Array) | undefined;
+}): Sender;
 
 /** Lines at the end of the file `filePath`. */
 export declare function fileSenderFactory(settings: { filePath: string }): Sender;

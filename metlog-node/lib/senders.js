@@ -64,9 +64,20 @@ function udpSenderFactory({ hosts, ports } = {}) {
   );
 }
 
-/** Lines on standard output. */
-function stdoutSenderFactory() {
-  return new NativeSender(native.stdoutSender());
+/** Lines on standard output; with an `encoder`, a function or the name of one, what that makes of each message. */
+function stdoutSenderFactory({ encoder } = {}) {
+  if (encoder === undefined || encoder === null) {
+    return new NativeSender(native.stdoutSender());
+  }
+  // Found late: configurations name senders.
+  const { functionNamed } = require('./config.js');
+  const encode = typeof encoder === 'function' ? encoder : functionNamed(encoder, 'sender.encoder');
+  return { sendMessage: (message) => process.stdout.write(ended(encode(message))) };
+}
+
+/** Text as a line; bytes as they are. */
+function ended(encoded) {
+  return typeof encoded === 'string' && !encoded.endsWith('\n') ? `${encoded}\n` : encoded;
 }
 
 /** Lines at the end of the file `filePath`. */

@@ -2,7 +2,7 @@
 //!
 //! The client class, options and filters are JavaScript. This crate converts what one call says and delegates to
 //! `metlog-core`: [`sender`] holds where messages go, [`call`] takes one message over, [`life`] waits and ends,
-//! [`value`] turns JSON into the core's encoding, [`configure`] reads settings, [`aggregates`] takes over what JavaScript
+//! [`value`] turns JSON into the core's encoding ([`encode`] for others), [`configure`] reads settings, [`aggregates`] takes over what JavaScript
 //! has summed, [`cef`] and [`exception`] make payloads. Free functions over a handle: a method of a class would cost two
 //! to three times as much per call. A panic stops in every one of them: it is counted, or becomes a JavaScript error.
 
@@ -11,6 +11,7 @@ pub mod aggregates;
 pub mod call;
 pub mod cef;
 pub mod configure;
+pub mod encode;
 pub mod exception;
 pub mod life;
 pub mod sender;

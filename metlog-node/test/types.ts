@@ -1,20 +1,40 @@
 // An application in TypeScript: `tsc` reads it, nobody runs it.
 import { createServer } from 'node:http';
 import {
+  type Binding,
+  bind,
   captureUncaught,
   clientFromJsonConfig,
+  configure,
+  counter,
   type Filter,
+  gauge,
+  getClient,
   IsoDateString,
   type Message,
   MetlogClient,
+  type Running,
   SEVERITY,
   type Stats,
+  timer,
 } from 'metlog';
 import { AUTH_FAILURE, configPlugin as cefPlugin } from 'metlog/cef';
 import { getGlobalConfig, resolveName } from 'metlog/config';
-import { severityMaxProvider, typeBlacklistProvider, typeSeverityMaxProvider } from 'metlog/filters';
+import {
+  severityMaxProvider,
+  typeBlacklistProvider,
+  typeRateProvider,
+  typeSeverityMaxProvider,
+} from 'metlog/filters';
 import { configPlugin as ravenPlugin } from 'metlog/raven';
-import { memorySenderFactory, udpSenderFactory, zmqPushSenderFactory } from 'metlog/senders';
+import {
+  memorySenderFactory,
+  stdoutSenderFactory,
+  udpSenderFactory,
+  zmqPushSenderFactory,
+} from 'metlog/senders';
+import { jsonEncoder, msgpackEncoder } from 'metlog/senders/encoders';
+import { captureLogs } from 'metlog/testing';
 
 const quiet: Filter = (message) => message.severity < SEVERITY.DEBUG;
 const filters = [
@@ -22,6 +42,7 @@ const filters = [
   severityMaxProvider({ severity: SEVERITY.WARNING }),
   typeBlacklistProvider({ types: new Set(['noise']) }),
   typeSeverityMaxProvider({ types: { services: { severity: 4 } } }),
+  typeRateProvider({ types: { services: 0.5 } }),
 ];
 const client = new MetlogClient(zmqPushSenderFactory(), 'app', SEVERITY.NOTICE, ['slow'], filters);
 client.setup(udpSenderFactory({ hosts: ['a', 'b'], ports: [5565] }));
@@ -52,6 +73,43 @@ client.addMethod('raven', ravenPlugin({ dsn: 'https://u:p@h/1' }), true);
 client.sendException('any value', { msg: 'while saving', extra: { attempt: 2 }, fields: { userid: 25 } });
 const stop: () => void = captureUncaught(client);
 
+const requests = counter('requests');
+requests.incr();
+requests.incr(2n);
+gauge('depth').set(3);
+timer('query').record(5);
+const modern: MetlogClient = configure('metlog.toml', {
+  logger: 'app',
+  aggregate: true,
+  queueBytes: '16MiB',
+  statsInterval: 0,
+  disabledTimers: new Set(['slow']),
+  sender: { class: 'udp', host: 'a', port: [5565] },
+  filters: { typeSeverityMax: { services: 4 } },
+});
+configure({ sender: memorySenderFactory(), filters });
+getClient().aggregates.gauge('depth').add(-1);
+const running: Running = modern.timer('slow').start();
+const elapsed: number = running.stop();
+{
+  using _timed = modern.aggregates.timer('block').start();
+  using _bound = modern.bind({ user: 7 });
+}
+const sum: number = bind({ request: 'r1' }, (a: number, b: number) => a + b, 1, elapsed);
+const binding: Binding = bind({ user: sum });
+binding.end();
+async function* rows(): AsyncGenerator<number> {
+  yield 1;
+}
+const timedRows: () => AsyncGenerator<number> = modern.timer(rows, 'rows');
+const sent: Message[] = captureLogs(() => requests.incr());
+const sentLater: Promise<Message[]> = captureLogs(modern, async () => modern.info('x'));
+const encoded: [string, Uint8Array][] = sent.map((message) => [
+  jsonEncoder(message),
+  msgpackEncoder(message),
+]);
+stdoutSenderFactory({ encoder: msgpackEncoder });
+
 const memory = memorySenderFactory();
 const seen: Message[] = memory.messages;
 const own = new MetlogClient({ sendMessage: (message) => seen.push(message) });
@@ -67,6 +125,9 @@ void [
   resolveName('a:b'),
   configured,
   later,
+  timedRows,
+  sentLater,
+  encoded,
 ];
 
 // @ts-expect-error a name is a text
@@ -77,3 +138,7 @@ client.cef(AUTH_FAILURE, 5, null, { 'cef.version': 0 });
 zmqPushSenderFactory({ delivery: 'acked' });
 // @ts-expect-error a datagram needs a port
 udpSenderFactory({ hosts: 'a' });
+// @ts-expect-error a time has a unit
+configure({ batchAge: 10 });
+// @ts-expect-error no such setting
+configure({ queueByte: 1 });

@@ -1,0 +1,4 @@
+import metlog = require('./index.js');
+
+export * from './index.js';
+export default metlog;

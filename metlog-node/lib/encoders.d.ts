@@ -1,0 +1,7 @@
+import type { Message } from '../index.js';
+
+/** The message as JSON on one line. */
+export declare function jsonEncoder(message: Message): string;
+
+/** The message as MessagePack. */
+export declare function msgpackEncoder(message: Message): Uint8Array;

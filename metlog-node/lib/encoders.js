@@ -1,0 +1,26 @@
+// Encoders: a message object as what a stream takes.
+'use strict';
+
+const native = require('./native.js');
+const { plainJson } = require('./plain.js');
+
+/** The message as JSON on one line. */
+function jsonEncoder(message) {
+  try {
+    return JSON.stringify(message) ?? plainJson(message);
+  } catch {
+    return plainJson(message);
+  }
+}
+
+/** The message as MessagePack. */
+function msgpackEncoder(message) {
+  try {
+    return native.msgpack(jsonEncoder(message));
+  } catch {
+    // What JSON.stringify lets through and UTF-8 does not hold: unpaired surrogates.
+    return native.msgpack(plainJson(message));
+  }
+}
+
+module.exports = { jsonEncoder, msgpackEncoder };
