@@ -40,7 +40,7 @@ help: ## Lists these targets
 demo: $(WHEEL) $(ADDON) ## Starts both daemons and three applications, shows what arrives and whether the ledger balances
 	@DURATION=$(DURATION) $(VENV_PYTHON) examples/demo
 
-test: $(WHEEL) $(ADDON) ## Runs every test: Rust and whole-system, Python, Node
+test: $(WHEEL) $(NODE_TOOLS) $(ADDON) ## Runs every test: Rust and whole-system, Python, Node
 	@echo "== testing the Rust crates and the whole system"
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo test --workspace -- --quiet
 	@echo "== testing the integrations of metlog-core"
@@ -72,7 +72,7 @@ fmt: $(PYTHON_TOOLS) $(NODE_TOOLS) ## Formats Rust, Python and JavaScript
 	@$(VENV)/bin/ruff check -q --fix .
 	@$(NODE)/node_modules/.bin/biome check --write .
 
-dist: $(PYTHON_TOOLS) $(NODE_TOOLS) ## Builds what is shipped into dist/: wheel, npm package, daemons
+dist: $(PYTHON_TOOLS) $(NODE_TOOLS) ## Builds what is shipped into dist/: wheel, npm packages, daemons
 	@tools/dist.sh
 
 clean: ## Removes everything that make built or installed

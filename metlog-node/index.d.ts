@@ -360,6 +360,11 @@ export type Size = number | string;
 /** A time with its unit: `'10ms'`, `'1m 30s'`. */
 export type Time = string;
 
+/** A `URL` of a file. */
+export interface FileUrl {
+  readonly href: string;
+}
+
 /** Where `configure` sends to; a sender leaves the settings of others alone. */
 export interface SenderSettings {
   /** `sidecar` unless given. */
@@ -374,7 +379,7 @@ export interface SenderSettings {
   /** Of `udp`: true ends each datagram with a newline. */
   newline?: boolean | undefined;
   /** Of `file`. */
-  filepath?: string | URL | undefined;
+  filepath?: string | FileUrl | undefined;
 }
 
 /** What is kept from leaving. */
@@ -429,7 +434,7 @@ export interface Settings {
  * @throws {MetlogError} that names every setting that cannot be used.
  */
 export declare function configure(settings?: Settings): MetlogClient;
-export declare function configure(file: string | URL, settings?: Settings): MetlogClient;
+export declare function configure(file: string | FileUrl, settings?: Settings): MetlogClient;
 
 /** The default client; set up by `METLOG_*` variables if nobody has configured it. Never throws. */
 export declare function getClient(): MetlogClient;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what is shipped, in the release profile, into dist/: the wheel, the npm package, an archive of the daemons.
+# Builds what is shipped, in the release profile, into dist/: the wheel, the npm packages, an archive of the daemons.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,9 +17,11 @@ cp target/release/metlog-sidecar target/release/metlog-grater LICENSE CHANGELOG.
 tar -C dist -czf "dist/$daemons.tar.gz" "$daemons"
 rm -r "dist/$daemons"
 
-echo "== packing the npm package"
+# A release names the addons of all its platforms in this call; here there is this one.
+echo "== packing the npm packages"
 tools/install_addon.sh release
-(cd metlog-node && npm pack --silent --pack-destination ../dist)
+platform=$(node -p 'require("./metlog-node/lib/platform.js").described().name.split("/")[1]')
+node tools/npm_packages.js dist "$platform=metlog-node/metlog.node"
 
 echo "== dist/ holds"
 ls -l dist
