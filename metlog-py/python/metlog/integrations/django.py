@@ -80,7 +80,7 @@ class MetlogMiddleware:
             except BaseException as error:
                 _end_failed(request, told, error)
                 raise
-        _end(request, told, response)
+            _end(request, told, response)
         return response
 
     async def _answer(self, request: Any) -> Any:
@@ -95,7 +95,7 @@ class MetlogMiddleware:
                 told.disconnected = True
                 _end_failed(request, told, error)
                 raise
-        _end(request, told, response)
+            _end(request, told, response)
         return response
 
     @guarded
@@ -158,7 +158,8 @@ class _Stream:
     def close(self) -> None:
         """End the request; Django calls this when it closes the response."""
         self._told.disconnected = not self._is_complete and self._told.method != "HEAD"
-        self._told.ended()
+        with self._told.bound():
+            self._told.ended()
 
 
 class _Chunks(_Stream):

@@ -53,7 +53,7 @@ class MetlogMiddleware:
         except BaseException as error:
             _know_route(request)
             context.run(request.failed, error)
-            request.ended()
+            context.run(request.ended)
             raise
         return timed(body, request, context)
 
@@ -91,7 +91,7 @@ def timed(body: Iterable[bytes], request: Request, context: Context) -> Iterable
     if isinstance(body, list | tuple) or _is_file(body, request.source):
         # It is all there: servers look at its length, or have the kernel send it, so it stays what it is.
         _know_route(request)
-        request.ended()
+        context.run(request.ended)
         return body
     return Body(body, request, context)
 
@@ -145,4 +145,4 @@ class Body:
         finally:
             _know_route(request)
             request.disconnected = not self._is_complete and request.method != "HEAD"
-            request.ended()
+            self._run(request.ended)

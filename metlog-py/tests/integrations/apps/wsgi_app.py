@@ -4,6 +4,7 @@ import os
 import time
 
 import metlog
+from metlog.integrations.uwsgi import release
 from metlog.integrations.wsgi import MetlogMiddleware
 
 
@@ -27,3 +28,4 @@ def stream():
 # Said before a server forks, where it loads the application first.
 metlog.get_client().metlog("loaded")
 application = MetlogMiddleware(answer)
+release()
