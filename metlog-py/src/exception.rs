@@ -202,7 +202,7 @@ fn cause<'py>(error: &Bound<'py, PyBaseException>) -> Option<(Bound<'py, PyBaseE
     if suppressed { None } else { linked("__context__").map(|context| (context, Relation::Context)) }
 }
 
-/// The exceptions of a group, which CPython has from 3.11 on.
+/// The exceptions of a group, which CPython has from 3.11 on, and the package `exceptiongroup` before.
 fn members<'py>(error: &Bound<'py, PyBaseException>) -> Vec<Bound<'py, PyBaseException>> {
     if !is_group(error) {
         return Vec::new();
@@ -213,8 +213,13 @@ fn members<'py>(error: &Bound<'py, PyBaseException>) -> Vec<Bound<'py, PyBaseExc
 }
 
 fn is_group(error: &Bound<'_, PyBaseException>) -> bool {
-    let group = error.py().import("builtins").and_then(|builtins| builtins.getattr("BaseExceptionGroup"));
-    group.is_ok_and(|group| error.is_instance(&group).unwrap_or(false))
+    let py = error.py();
+    let is_of = |module: PyResult<Object<'_>>| {
+        let group = module.and_then(|module| module.getattr(pyo3::intern!(py, "BaseExceptionGroup")));
+        group.is_ok_and(|group| error.is_instance(&group).unwrap_or(false))
+    };
+    let backport = || py.import("sys")?.getattr("modules")?.get_item("exceptiongroup");
+    is_of(py.import(pyo3::intern!(py, "builtins")).map(Bound::into_any)) || is_of(backport())
 }
 
 /// Type, module and text.

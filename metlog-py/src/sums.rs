@@ -1,7 +1,7 @@
 //! Sums of a client whose messages become dicts: a core of their own hands them to `send_message`, from its thread.
 //!
 //! So filters, senders and overrides written in Python see a sum as they see any message, and the books count it
-//! there. What a client without a listener has summed when it is collected is given up with it.
+//! there. From its first sum on a client is kept until it is closed or set up anew, as what it sums is to arrive.
 
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
@@ -21,36 +21,29 @@ static OPEN: Mutex<Vec<Weak<Sums>>> = Mutex::new(Vec::new());
 
 /// A core that sums, made at its first use.
 pub(crate) struct Sums {
-    client: Shared,
+    /// A weak reference to the client, so that one that sums nothing can be collected.
+    client: Py<PyAny>,
     logger: String,
     severity: Severity,
     settings: Settings,
     core: OnceLock<Core>,
 }
 
-/// A weak reference to the client that gets the sums.
-type Shared = Arc<Py<PyAny>>;
-
 impl Sums {
     pub(crate) fn new(client: Py<PyAny>, logger: &str, severity: Severity, settings: Settings) -> Arc<Self> {
         // The books are those of the client; these would only repeat them.
         let settings = Settings { stats_interval: Duration::ZERO, ..settings };
-        Arc::new(Self {
-            client: Arc::new(client),
-            logger: logger.to_owned(),
-            severity,
-            settings,
-            core: OnceLock::new(),
-        })
+        Arc::new(Self { client, logger: logger.to_owned(), severity, settings, core: OnceLock::new() })
     }
 
     pub(crate) fn core(self: &Arc<Self>) -> &Core {
         self.core.get_or_init(|| {
+            let client = Python::attach(|py| self.client.call0(py).unwrap_or_else(|_| py.None()));
             let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
             open.retain(|sums| sums.strong_count() > 0);
             open.push(Arc::downgrade(self));
             let builder = Core::builder().logger(&self.logger).severity(self.severity);
-            builder.settings(self.settings).sender(ByDict(Arc::clone(&self.client))).build()
+            builder.settings(self.settings).sender(ByDict(Arc::new(client))).build()
         })
     }
 
@@ -79,7 +72,8 @@ pub(crate) fn close_all(py: Python<'_>, timeout: Duration) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-struct ByDict(Shared);
+/// The client that gets the sums.
+struct ByDict(Arc<Py<PyAny>>);
 
 impl Target for ByDict {
     fn connect(&self) -> Result<Box<dyn Sender>, Error> {
@@ -103,11 +97,9 @@ impl Sender for ByDict {
 impl ByDict {
     /// What the application raises is shown by Python's hook for what nobody can catch.
     fn hand(&self, py: Python<'_>, text: String) {
-        let Ok(client) = self.0.call0(py) else { return };
-        if !client.is_none(py)
-            && let Err(error) = client.call_method1(py, "_send_sum", (text,))
-        {
-            error.write_unraisable(py, Some(client.bind(py)));
+        let client = self.0.bind(py);
+        if let Err(error) = client.call_method1("_send_sum", (text,)) {
+            error.write_unraisable(py, Some(client));
         }
     }
 }

@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 import time
+import types
 import zlib
 
 import pytest
@@ -273,6 +274,17 @@ def test_a_group_is_followed_by_its_members_and_a_note_by_its_text(client):
         ("inner (1 sub-exception)", "member", 0),
         ("d", "member", 4),
     ]
+
+
+def test_a_group_of_the_package_for_older_pythons_is_followed_too(client, monkeypatch):
+    class GroupError(Exception):
+        def __init__(self, text, exceptions):
+            super().__init__(text)
+            self.exceptions = tuple(exceptions)
+
+    monkeypatch.setitem(sys.modules, "exceptiongroup", types.SimpleNamespace(BaseExceptionGroup=GroupError))
+    event = event_of(client, GroupError("several", [ValueError("a"), KeyError("b")]))
+    assert [link["value"] for link in event["extra"]["causes"]] == ["a", "'b'"]
 
 
 def test_an_endless_recursion_keeps_its_innermost_frames(client):

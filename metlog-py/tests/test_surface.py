@@ -60,7 +60,7 @@ SIGNATURES = [
     (filters.severity_max_provider, "(severity)"),
     (filters.type_blacklist_provider, "(types)"),
     (holder.get_client, "(name, config_dict=None)"),
-    (metlog_logging.MetlogHandler, "(client)"),
+    (metlog_logging.MetlogHandler, "(client=None, attributes=None)"),
     (metlog_logging.hook_logger, "(logger_name, client)"),
     (senders.StreamSender, "(stream, formatter=None)"),
     (senders.StdOutSender, "(formatter=None)"),
