@@ -12,9 +12,14 @@ starts no thread and opens no socket.
 
 from __future__ import annotations
 
-from metlog import _metlog, _process
+from metlog import (
+    _interpreter,  # noqa: F401 - first of all: it refuses what cannot work
+    _metlog,
+    _process,
+)
 from metlog._default import configure, get_client
 from metlog._metlog import BoundFields, Counter, Gauge, Report, Stats, Timer, __version__
+from metlog._sigterm import handle_sigterm
 from metlog.client import SEVERITY, MetlogClient
 from metlog.exceptions import MetlogError
 
@@ -34,6 +39,7 @@ __all__ = [
     "counter",
     "gauge",
     "get_client",
+    "handle_sigterm",
     "timer",
 ]
 

@@ -4,6 +4,7 @@
  "logger": "syncstorage",
  "severity": 6,
  "disabled_timers": ["db.query"],
+ "handle_sigterm": True,
  "filters": [("metlog.filters.severity_max_provider", {"severity": 5})],
  "plugins": {"procinfo": ("metlog_psutils.psutil_plugin:config_plugin", {})},
  "global": {}}
@@ -81,6 +82,10 @@ def client_from_dict_config(
         CLIENT_HOLDER.global_config.clear()
     CLIENT_HOLDER.global_config.update(nested.get("global") or {})
     client._configuration = nested
+    if nested.get("handle_sigterm"):
+        from metlog._sigterm import handle_sigterm
+
+        handle_sigterm()
     return client
 
 

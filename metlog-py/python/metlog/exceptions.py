@@ -15,6 +15,7 @@ __all__ = [
     "MissingKeyError",
     "NotPicklableError",
     "UnresolvedNameError",
+    "UnsupportedInterpreterError",
 ]
 
 
@@ -38,6 +39,10 @@ class NotPicklableError(MetlogError, TypeError):
 
 class UnresolvedNameError(ConfigError, ImportError):
     """A dotted name leads nowhere."""
+
+
+class UnsupportedInterpreterError(MetlogError, ImportError):
+    """This interpreter is one in which metlog cannot run; the message names the server's setting."""
 
 
 def __getattr__(name: str) -> object:
