@@ -125,13 +125,14 @@ function snake(name) {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** The core's message with the settings of code as JavaScript has them. */
+/** The core's message with settings as JavaScript has them: in what it says of code, and of what nobody has said. */
 function inOurCase(message) {
-  const camel = (line) => line.replace(/\b[a-z]+(?:_[a-z]+)+\b/g, camelCase);
-  return message.replace(/^configure\(\): .*$/gm, (line) => {
-    // What was found stands behind ` is `: it is the application's own.
-    const [, front, rest] = /^(.*?)( is .*)?$/s.exec(line);
-    return camel(front) + (rest ?? '');
+  const lines = /^(?:configure\(\): |[a-z_]+ is not set, ).*$/gm;
+  return message.replace(lines, (line) => {
+    // Behind ` is ` stands what was found, which is the application's own.
+    const end = line.startsWith('configure(): ') ? line.indexOf(' is ') : -1;
+    const ours = end < 0 ? line : line.slice(0, end);
+    return ours.replace(/\b[a-z]+(?:_[a-z]+)+\b/g, camelCase) + line.slice(ours.length);
   });
 }
 

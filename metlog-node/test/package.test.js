@@ -9,7 +9,19 @@ const test = require('node:test');
 const { ROOT } = require('./support.js');
 
 const EXPORTS = {
-  metlog: ['IsoDateString', 'MetlogClient', 'SEVERITY', 'captureUncaught', 'clientFromJsonConfig'],
+  metlog: [
+    'IsoDateString',
+    'MetlogClient',
+    'SEVERITY',
+    'bind',
+    'captureUncaught',
+    'clientFromJsonConfig',
+    'configure',
+    'counter',
+    'gauge',
+    'getClient',
+    'timer',
+  ],
   'metlog/cef': [
     'ACCOUNT_LOCKED',
     'AUTH_FAILURE',
@@ -22,6 +34,7 @@ const EXPORTS = {
   'metlog/filters': [
     'severityMaxProvider',
     'typeBlacklistProvider',
+    'typeRateProvider',
     'typeSeverityMaxProvider',
     'typeWhitelistProvider',
   ],
@@ -34,12 +47,24 @@ const EXPORTS = {
     'zmqPubSenderFactory',
     'zmqPushSenderFactory',
   ],
+  'metlog/senders/encoders': ['jsonEncoder', 'msgpackEncoder'],
+  'metlog/testing': ['captureLogs'],
 };
+
+/** What modules of the package use of each other. */
+const INTERNAL = ['READS_HEAD_ONLY', 'functionNamed'];
+
+function isPublic(name) {
+  return !INTERNAL.includes(name);
+}
 
 for (const [name, names] of Object.entries(EXPORTS)) {
   test(`${name} exports the same to require and to import`, async () => {
     const required = require(name);
     const imported = await import(name);
+    assert.deepEqual(Object.keys(required).filter(isPublic).sort(), names);
+    const { default: _, 'module.exports': __, ...named } = imported;
+    assert.deepEqual(Object.keys(named).filter(isPublic).sort(), names);
     for (const exported of names) {
       assert.ok(required[exported], exported);
       assert.equal(imported[exported], required[exported], exported);

@@ -49,8 +49,9 @@ function eventOf(message) {
 }
 
 /** Runs a program in a process of its own, to its end. */
-function run(source, { args = [], onStdout = () => {} } = {}) {
-  const child = spawn(process.execPath, ['-e', source, '--', ...args], { cwd: ROOT });
+function run(source, { args = [], node = [], env = {}, onStdout = () => {} } = {}) {
+  const options = { cwd: ROOT, env: { ...process.env, ...env } };
+  const child = spawn(process.execPath, [...node, '-e', source, '--', ...args], options);
   const output = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr']) {
     child[stream].setEncoding('utf8').on('data', (text) => {

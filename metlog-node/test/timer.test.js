@@ -69,6 +69,104 @@ test('a thenable that is no promise is left alone', () => {
   assert.equal(sender.messages.length, 1);
 });
 
+const GENERATORS = {
+  'a generator': function* rows() {
+    yield 1;
+    yield 2;
+    return 3;
+  },
+  'an asynchronous generator': async function* rows() {
+    yield 1;
+    await pause(20);
+    yield 2;
+    return 3;
+  },
+};
+
+for (const [name, rows] of Object.entries(GENERATORS)) {
+  test(`${name} is timed until its end, once`, async () => {
+    const { client, sender } = memoryClient();
+    const timed = client.timer(rows, 'rows');
+    const generator = timed();
+    const seen = [];
+    for await (const row of generator) {
+      assert.equal(client.stats().attempted, 0);
+      seen.push(row);
+    }
+    assert.deepEqual(seen, [1, 2]);
+    assert.deepEqual(await generator.next(), { value: undefined, done: true });
+    assert.deepEqual([sender.messages.length, sender.messages[0].type], [1, 'timer']);
+  });
+
+  test(`${name} that is left early, or fails, is timed`, async () => {
+    const { client, sender } = memoryClient();
+    for await (const _ of client.timer(rows, 'left')()) {
+      break;
+    }
+    const failing = client.timer(rows, 'failed')();
+    await failing.next();
+    await assert.rejects(async () => failing.throw(new Error('boom')), /boom/);
+    assert.deepEqual(
+      sender.messages.map(({ fields }) => fields.name),
+      ['left', 'failed'],
+    );
+  });
+}
+
+test('a timer by name is started and stopped by hand', async () => {
+  const { client, sender } = memoryClient();
+  const timer = client.timer('manual', { fields: { user: 7 } });
+  const running = timer.start();
+  await pause(20);
+  assert.ok(running.stop() >= 15);
+  assert.equal(running.stop(), 0);
+  timer.start().cancel();
+  timer.record(12.6);
+  assert.equal(
+    timer.time(() => 7),
+    7,
+  );
+  const [first, second] = sender.messages;
+  assert.deepEqual(
+    [sender.messages.length, first.fields, second.payload],
+    [3, { user: 7, name: 'manual', rate: 1 }, '13'],
+  );
+});
+
+test('a timer of the sums takes what a timer of messages takes', async () => {
+  const { client, sender } = memoryClient();
+  const timer = client.aggregates.timer('summed');
+  timer.start().stop();
+  timer.start().cancel();
+  timer.record(5);
+  assert.throws(timer.wrap(assert.fail));
+  assert.equal(await timer.time(async () => 7), 7);
+  assert.deepEqual([...timer.wrap(GENERATORS['a generator'])()], [1, 2]);
+  client.flush();
+  assert.deepEqual([sender.messages.length, sender.messages[0].fields.count], [1, 5]);
+});
+
+if (Symbol.dispose !== undefined) {
+  test('a measurement ends at the end of a block with using', () => {
+    const { client, sender } = memoryClient();
+    client.timer('block').start()[Symbol.dispose]();
+    assert.equal(sender.messages[0].fields.name, 'block');
+  });
+}
+
+test('a timer by name that is disabled or sampled out measures nothing', () => {
+  const { client } = memoryClient('app', 6, ['slow']);
+  for (const timer of [client.timer('slow'), client.timer('n', { rate: 0 })]) {
+    timer.start().stop();
+    timer.record(5);
+    assert.equal(
+      timer.time(() => 7),
+      7,
+    );
+  }
+  assert.equal(client.stats().attempted, 0);
+});
+
 for (const disabled of [['slow'], new Set(['slow']), { slow: true }, 'slow', ['*']]) {
   test(`a timer disabled by ${JSON.stringify(disabled)} still calls its function`, () => {
     const { client } = memoryClient('app', 6, disabled);
