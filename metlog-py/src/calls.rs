@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use metlog_core::{
-    Client as Core, Severity,
+    Client as Core, Options, Severity,
     client::Count,
     sample::Rate,
     stats::{Reason, complain},
@@ -19,7 +19,8 @@ use pyo3::{
 };
 
 use crate::{
-    client::Client,
+    bound,
+    client::{Client, State},
     columns::{Arguments, Columns},
     handles, text,
 };
@@ -122,23 +123,56 @@ pub(crate) fn metric(
     let state = slf.get().state();
     shielded(slf.py(), &state.core, || {
         let value = sample.value.map_or(Some(Count::Int(1)), number).ok_or(Reason::Encode)?;
-        if state.sums_calls() && arguments.is_plain() {
-            handles::sum(&state, metric, &text::of_name(sample.name), value);
-            return Ok(());
-        }
-        let rate = sample.rate.and_then(number).map_or(Rate::ALL, |rate| Rate::new(float(rate)));
-        if state.makes_dicts() {
-            return Ok(metric_by_dict(slf, metric, sample.name, (value, rate), arguments)?);
-        }
-        let columns = Columns::read(slf.py(), arguments)?;
-        let name = text::of_name(sample.name);
-        columns.deliver(&state.defaults(), |options| match metric {
-            Metric::Counter => state.core.incr_with(&name, value, rate, options),
-            Metric::Gauge => state.core.gauge_with(&name, value, rate, options),
-            Metric::Timer => state.core.timer_send_with(&name, millis(value), rate, options),
-        });
-        Ok(())
+        deliver_metric(slf, &state, metric, (sample.name, value, rate(sample.rate)), arguments)
     })
+}
+
+/// Sends a timer that took `elapsed` milliseconds; a share `rate` of them is measured.
+pub(crate) fn measured(
+    slf: &Bound<'_, Client>,
+    name: &Bound<'_, PyAny>,
+    elapsed: f64,
+    rate: Rate,
+    arguments: &Arguments<'_, '_>,
+) -> PyResult<()> {
+    let state = slf.get().state();
+    shielded(slf.py(), &state.core, || {
+        deliver_metric(slf, &state, Metric::Timer, (name, Count::Float(elapsed), rate), arguments)
+    })
+}
+
+/// The share that `given` says; every call when it says none.
+pub(crate) fn rate(given: Option<&Bound<'_, PyAny>>) -> Rate {
+    given.and_then(number).map_or(Rate::ALL, |rate| Rate::new(float(rate)))
+}
+
+fn deliver_metric(
+    slf: &Bound<'_, Client>,
+    state: &State,
+    metric: Metric,
+    (name, value, rate): (&Bound<'_, PyAny>, Count, Rate),
+    arguments: &Arguments<'_, '_>,
+) -> Result<(), Trouble> {
+    if state.sums_calls() && arguments.is_plain() {
+        handles::sum(state, metric, &text::of_name(name), value);
+        return Ok(());
+    }
+    if state.makes_dicts() {
+        return Ok(metric_by_dict(slf, metric, name, (value, rate), arguments)?);
+    }
+    let name = text::of_name(name);
+    let send = |options: Options<'_>| match metric {
+        Metric::Counter => state.core.incr_with(&name, value, rate, options),
+        Metric::Gauge => state.core.gauge_with(&name, value, rate, options),
+        Metric::Timer => state.core.timer_send_with(&name, millis(value), rate, options),
+    };
+    if arguments.is_plain() && bound::current(slf.py()).is_none() {
+        // Most calls: there is nothing to convert.
+        send(state.defaults().options());
+    } else {
+        Columns::read(slf.py(), arguments)?.deliver(&state.defaults(), send);
+    }
+    Ok(())
 }
 
 fn metric_by_dict(
@@ -188,7 +222,7 @@ pub(crate) fn float(count: Count) -> f64 {
 
 /// Whole milliseconds, as timers have them on the wire.
 #[expect(clippy::cast_possible_truncation, reason = "saturates, and what is no number becomes 0")]
-fn millis(count: Count) -> i64 {
+pub(crate) fn millis(count: Count) -> i64 {
     match count {
         Count::Int(count) => count,
         Count::Float(count) => count.round() as i64,

@@ -4,12 +4,12 @@ use std::{
     convert::Infallible,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use metlog_core::{
     Severity,
     config::{EXIT_TIMEOUT, Settings},
@@ -18,10 +18,12 @@ use metlog_core::{
 use pyo3::{
     exceptions::{PyBaseException, PyValueError},
     prelude::*,
+    sync::PyOnceLock,
     types::{PyDict, PyInt, PyString, PyTraceback, PyTuple, PyWeakrefReference},
 };
 
 use crate::{
+    block_timer::{self, Said},
     calls::{self, Metric, Sample, log, metric},
     capture,
     columns::{self, Arguments, Defaults},
@@ -45,6 +47,8 @@ pub(crate) struct Client {
     state: ArcSwap<State>,
     /// Messages that a Python sender has taken.
     sent_by_dict: AtomicU64,
+    /// Set while the object has a `timer_send` of its own.
+    times_by_method: AtomicBool,
 }
 
 /// What setting up changes, as one.
@@ -131,7 +135,8 @@ impl Client {
             sums: None,
             sum_level: None,
         };
-        Self { state: ArcSwap::from_pointee(state), sent_by_dict: AtomicU64::new(0) }
+        let state = ArcSwap::from_pointee(state);
+        Self { state, sent_by_dict: AtomicU64::new(0), times_by_method: AtomicBool::new(false) }
     }
 
     /// Has the core send to `target` what passes `filters`. Waits until the target before has what it was given, two
@@ -292,6 +297,26 @@ impl Client {
         )
     }
 
+    /// Measure a ``with`` block or, as a decorator, each call of a function; a share `rate` of them.
+    #[pyo3(signature = (name, logger = None, severity = None, fields = None, rate = None),
+           text_signature = "($self, name, logger=None, severity=None, fields=None, rate=1.0)")]
+    #[expect(clippy::too_many_arguments, reason = "the signature of the original")]
+    fn timer<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Object<'py>,
+        logger: Option<Py<PyAny>>,
+        severity: Option<Py<PyAny>>,
+        fields: Option<Py<PyAny>>,
+        rate: Option<&Object<'py>>,
+    ) -> PyResult<Object<'py>> {
+        block_timer::of_call(slf, name, Said { logger, severity, fields, rate: calls::rate(rate) })
+    }
+
+    /// Says whether timers are to report through the `timer_send` of the object.
+    fn time_by_method(&self, by_method: bool) {
+        self.times_by_method.store(by_method, Ordering::Relaxed);
+    }
+
     /// Logs a text of severity 7.
     #[pyo3(signature = (msg, *args, **kw))]
     fn debug(
@@ -449,22 +474,31 @@ impl Client {
     /// Waits until what was sent before this call has left, at most `timeout` seconds; true when it has.
     #[pyo3(signature = (timeout = 2.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> bool {
-        let state = self.state();
+        let state = self.state.load_full();
         py.detach(|| state.flush(seconds(timeout)))
     }
 
     /// Sends what is left, at most `timeout` seconds long. Later calls are refused and counted.
     #[pyo3(signature = (timeout = 2.0))]
     fn close(&self, py: Python<'_>, timeout: f64) -> Report {
-        let state = self.state();
+        let state = self.state.load_full();
         let report = py.detach(|| state.close(seconds(timeout)));
         Report::new(report, self.sent_by_dict.load(Ordering::Relaxed))
     }
 }
 
 impl Client {
-    pub(crate) fn state(&self) -> Arc<State> {
-        self.state.load_full()
+    /// The state, for one call: it cannot be taken along where Python goes on meanwhile.
+    pub(crate) fn state(&self) -> Guard<Arc<State>> {
+        self.state.load()
+    }
+
+    /// True unless `timer_send` was overridden, in a class or on the object.
+    pub(crate) fn sends_timers(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
+        static OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let (py, name) = (slf.py(), pyo3::intern!(slf.py(), "timer_send"));
+        let own = OWN.get_or_try_init(py, || py.get_type::<Self>().getattr(name).map(Bound::unbind))?;
+        Ok(!self.times_by_method.load(Ordering::Relaxed) && slf.get_type().getattr(name)?.is(own))
     }
 
     fn builder(&self, settings: Settings) -> metlog_core::ClientBuilder {
@@ -480,7 +514,7 @@ impl Client {
         settings: Settings,
         sums: Option<Arc<Sums>>,
     ) {
-        let before = self.state();
+        let before = self.state.load_full();
         self.replace(State {
             core,
             by_dict: sums.is_some(),

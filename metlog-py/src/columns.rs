@@ -188,6 +188,13 @@ pub(crate) struct Defaults<'a> {
     pub(crate) severity: Severity,
 }
 
+impl<'a> Defaults<'a> {
+    /// For a call that says nothing.
+    pub(crate) fn options(&self) -> Options<'a> {
+        Options { logger: Some(self.logger), severity: Some(self.severity), ..Options::default() }
+    }
+}
+
 /// The severity `value` stands for: an integer 0 to 7.
 pub(crate) fn severity(value: &Bound<'_, PyAny>) -> Option<Severity> {
     let level = value.cast::<PyInt>().ok()?.extract::<i64>().ok()?;

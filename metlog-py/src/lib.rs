@@ -15,6 +15,7 @@
 
 use pyo3::prelude::*;
 
+mod block_timer;
 mod bound;
 mod calls;
 mod capture;
@@ -44,6 +45,7 @@ mod _metlog {
 
     #[pymodule_export]
     use super::{
+        block_timer::BlockTimer,
         bound::{BoundFields, bound_fields},
         capture::set_capturing,
         cef::{cef_line, cef_meta},

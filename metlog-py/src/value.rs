@@ -42,28 +42,71 @@ pub(crate) fn encode(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Result<(), 
 /// # Errors
 /// As [`encode`].
 pub(crate) fn encode_pairs(fields: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> Result<usize, Reason> {
+    let start = out.len();
+    if let Some(count) = encode_plain_pairs(fields, out)? {
+        return Ok(count);
+    }
+    out.truncate(start);
     encode_pairs_within(&snapshot(fields), out, MAX_DEPTH)
+}
+
+/// Writes a dict while it goes through it, which saves the copy of [`snapshot`]: a quarter of what a message of three
+/// fields costs. `None` at the first name or value at which anything could run that changes the dict.
+fn encode_plain_pairs(fields: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> Result<Option<usize>, Reason> {
+    for (name, value) in fields {
+        let Some(name) = plain_text(&name) else { return Ok(None) };
+        append_text(name, out)?;
+        if !encode_plain(&value, out)? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(fields.len()))
+}
+
+/// Writes a scalar that is read without running anything; false for any other value.
+#[inline]
+fn encode_plain(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Result<bool, Reason> {
+    if let Some(text) = plain_text(value) {
+        append_text(text, out)?;
+    } else if let Ok(int) = value.cast_exact::<PyInt>() {
+        let Ok(int) = int.extract::<i64>() else { return Ok(false) };
+        int.encode(out);
+    } else if let Ok(float) = value.cast_exact::<PyFloat>() {
+        float.value().encode(out);
+    } else if value.is_none() {
+        Value::Null.encode(out);
+    } else if let Ok(truth) = value.cast::<PyBool>() {
+        truth.is_true().encode(out);
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Text without lone surrogates; those make an exception, which may set off the garbage collector.
+#[inline]
+fn plain_text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+    value.cast_exact::<PyString>().ok()?.to_str().ok()
 }
 
 fn encode_within(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, depth: u32) -> Result<(), Reason> {
     // At each value, so that it bounds the time a list that holds itself twice takes, as well as the memory.
     room(0, out)?;
-    if let Ok(text) = value.cast::<PyString>() {
-        return append_text(&text::of_str(text), out);
+    if encode_plain(value, out)? {
+        return Ok(());
     }
-    // Before int, of which bool is a subclass.
-    if let Ok(truth) = value.cast::<PyBool>() {
-        truth.is_true().encode(out);
+    // What is left of these are subclasses and values out of the ordinary.
+    if let Ok(text) = value.cast::<PyString>() {
+        append_text(&text::of_str(text), out)
     } else if let Ok(int) = value.cast::<PyInt>() {
         encode_int(int, out);
+        Ok(())
     } else if let Ok(float) = value.cast::<PyFloat>() {
         float.value().encode(out);
-    } else if value.is_none() {
-        Value::Null.encode(out);
+        Ok(())
     } else {
-        return encode_container(value, out, depth);
+        encode_container(value, out, depth)
     }
-    Ok(())
 }
 
 fn encode_container(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, depth: u32) -> Result<(), Reason> {

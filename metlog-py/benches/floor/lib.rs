@@ -139,7 +139,7 @@ fn message(out: &mut Vec<u8>) -> Result<(), rmp::encode::ValueWriteError> {
 
 /// The floors.
 #[pymodule]
-mod floor {
+mod python_floor {
     #[pymodule_export]
     use super::{Floor, clock, encode, iterate};
 }

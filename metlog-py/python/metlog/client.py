@@ -9,7 +9,7 @@ from types import FunctionType, MethodType
 from metlog import _metlog
 from metlog._capture import captures
 from metlog._complain import complain, complain_once
-from metlog._timer import Timer, _NoOpTimer, _SampledOutTimer, _Timer, sampled
+from metlog._timer import _NoOpTimer, _Timer
 from metlog.senders.base import NoSendSender, native_target
 
 # As in `metlog.exceptions`: importing metlog imports nothing that is slow, so annotations stay texts.
@@ -161,13 +161,17 @@ class MetlogClient(_metlog.Client):
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
-        if name == "send_message":
-            self._route()
+        self._method_changed(name)
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
+        self._method_changed(name)
+
+    def _method_changed(self, name: str) -> None:
         if name == "send_message":
             self._route()
+        elif name == "timer_send":
+            self.time_by_method("timer_send" in self.__dict__)
 
     def _filters_changed(self) -> None:
         self._route()
@@ -203,26 +207,6 @@ class MetlogClient(_metlog.Client):
         do. The fields of a call come before them.
         """
         return _metlog.BoundFields(fields)
-
-    def timer(
-        self,
-        name: str,
-        logger: str | None = None,
-        severity: int | None = None,
-        fields: dict[str, Any] | None = None,
-        rate: float = 1.0,
-    ) -> Timer:
-        """Measure a ``with`` block or, as a decorator, each call of a function; a share `rate` of them."""
-        try:
-            disabled = name in self._disabled_timers or "*" in self._disabled_timers
-        except Exception:  # noqa: BLE001 - a name that cannot be hashed is in no set
-            disabled = "*" in self._disabled_timers
-        if disabled:
-            return self._noop_timer
-        timer = _Timer(self, name, {"logger": logger, "severity": severity, "fields": fields, "rate": rate})
-        if sampled(rate):
-            return timer
-        return _SampledOutTimer(timer) if rate > 0 else self._noop_timer
 
     def exception(self, msg: Any, *args: Any, exc_info: Any = True, **kw: Any) -> None:
         """Log a text of severity 1 with the traceback of the active exception, if there is one."""
