@@ -35,6 +35,7 @@ def configure(
     *,
     sender: Sender | Mapping[str, Any] | None = None,
     filters: Iterable[MessageFilter] | Mapping[str, Any] | None = None,
+    handle_sigterm: bool = False,
     **settings: Any,
 ) -> MetlogClient:
     """Set up the default client, and give it back.
@@ -45,7 +46,8 @@ def configure(
     sends to the sidecar of this host, which need not be there yet.
 
     `sender` may be the table of that name, or any object with ``send_message``; `filters` the table, or
-    callables that decide after those of the configuration. Called again, it sets up the same client anew.
+    callables that decide after those of the configuration. `handle_sigterm` has SIGTERM send what is left
+    before it ends the process. Called again, it sets up the same client anew.
 
     Raises `ConfigError`, which is a `ValueError`, naming each key that is wrong, and then changes nothing.
     """
@@ -70,6 +72,10 @@ def configure(
         name = told.logger or NAME
         CLIENT_HOLDER.set_client(name, client)
         CLIENT_HOLDER.set_default_client_name(name)
+    if handle_sigterm:
+        from metlog import _sigterm
+
+        _sigterm.handle_sigterm()
     return client
 
 

@@ -25,7 +25,8 @@ KINDS = GENERATOR | COROUTINE | ASYNC_GENERATOR
 
 def kind_of(function: object) -> int:
     """Give back which of the kinds above `function` is, 0 for a plain one."""
-    function = getattr(function, "func", function)  # of a `functools.partial`
+    while isinstance(function, functools.partial):
+        function = function.func
     function = getattr(function, "__func__", function)  # of a bound method
     code = getattr(function, "__code__", None)
     return 0 if code is None else code.co_flags & KINDS
