@@ -205,3 +205,34 @@ def test_a_timer_that_is_switched_off_measures_nothing(path):
         pass
     client.close()
     assert [json.loads(line)["fields"]["name"] for line in path.read_text().splitlines()] == ["on"]
+
+
+def test_setting_up_while_threads_count_loses_nothing(tmp_path):
+    class Adding:
+        total = 0
+
+        def send_message(self, msg):
+            self.total += int(msg["payload"])
+
+    adding, counted, ended = Adding(), [0] * 3, threading.Event()
+    client = MetlogClient(adding, "app")
+    counter = client.counter("n")
+
+    def count(place):
+        while not ended.is_set():
+            counter.incr()
+            counted[place] += 1
+
+    threads = [threading.Thread(target=count, args=(place,)) for place in range(len(counted))]
+    for thread in threads:
+        thread.start()
+    for turn in range(20):
+        client.setup(adding if turn % 2 else JsonLinesSender(tmp_path / "sums.json"))
+    ended.set()
+    for thread in threads:
+        thread.join()
+    client.close()
+    to_file = sum(
+        int(json.loads(line)["payload"]) for line in (tmp_path / "sums.json").read_text().splitlines()
+    )
+    assert adding.total + to_file == sum(counted)
