@@ -1,10 +1,14 @@
 //! What a call may say beyond its name.
 
 use crate::{
+    clock,
     message::{ORIGINAL_FIELD, Severity},
     timestamp::Timestamp,
     value::{Encode, Encoded},
-    wire::{pack, record::Identity},
+    wire::{
+        pack,
+        record::{Head, Identity},
+    },
 };
 
 /// The fields of a call.
@@ -111,10 +115,31 @@ pub(super) fn given_identity<'a>(options: &Options<'a>, own: Identity<'a>) -> Op
     (given != own).then_some(given)
 }
 
-pub(super) fn encode_fields(options: &Options<'_>, own: &[(&str, &dyn Encode)], out: &mut Vec<u8>) {
-    let own = FieldSet::Pairs(own);
-    pack::map(out, options.count_fields() + own.len());
-    options.fields.encode_pairs(out);
-    own.encode_pairs(out);
-    options.encode_original(out);
+/// A call that plain rules let pass.
+pub(super) struct Call<'a> {
+    pub(super) kind: &'a str,
+    pub(super) severity: Severity,
+    /// The client's, unless the options name another.
+    pub(super) logger: &'a str,
+    pub(super) options: &'a Options<'a>,
+    /// Fields that the call adds to the caller's.
+    pub(super) own: &'a [(&'a str, &'a dyn Encode)],
+}
+
+impl Call<'_> {
+    pub(super) fn head(&self) -> Head<'_> {
+        let &Self { kind, severity, logger, options, .. } = self;
+        Head { kind, severity, logger, timestamp: options.timestamp.unwrap_or_else(clock::now) }
+    }
+
+    /// Payload and fields. The caller's fields come first: of a field given twice readers keep the last.
+    #[inline]
+    pub(super) fn encode_content(&self, out: &mut Vec<u8>) {
+        let Self { options, own, .. } = self;
+        options.payload.unwrap_or(&"").encode(out);
+        pack::map(out, options.count_fields() + own.len());
+        options.fields.encode_pairs(out);
+        FieldSet::Pairs(own).encode_pairs(out);
+        options.encode_original(out);
+    }
 }

@@ -32,40 +32,28 @@ pub struct Identity<'a> {
     pub hostname: &'a str,
 }
 
-/// What a record is made of, borrowed.
-pub struct Parts<'a, F> {
-    /// `type`.
-    pub kind: &'a str,
-    /// `severity`.
-    pub severity: Severity,
-    /// `logger`.
-    pub logger: &'a str,
-    /// `timestamp`.
-    pub timestamp: Timestamp,
-    /// `payload`.
-    pub payload: &'a dyn Encode,
-    /// Writes `fields` as one MessagePack map.
-    pub fields: F,
-    /// The identity, when it differs from the header's.
-    pub identity: Option<Identity<'a>>,
-}
-
-/// Appends a record to `out`, or leaves `out` as it was.
+/// Appends a record to `out`, or leaves `out` as it was. `content` appends payload and fields, one MessagePack value each;
+/// `identity` is given when it differs from the header's.
 ///
 /// # Errors
 /// `TooBig` when the message is over [`MAX_MESSAGE_BYTES`].
-pub fn write<F: FnOnce(&mut Vec<u8>)>(out: &mut Vec<u8>, parts: Parts<'_, F>) -> Result<(), Error> {
+#[inline]
+pub fn write(
+    out: &mut Vec<u8>,
+    head: &Head<'_>,
+    identity: Option<&Identity<'_>>,
+    content: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), Error> {
     let start = out.len();
+    let Head { kind, severity, logger, timestamp } = *head;
     out.extend_from_slice(&[0; LENGTH_BYTES]);
-    let columns = if parts.identity.is_some() { 9 } else { 6 };
-    pack::list(out, columns);
-    parts.kind.encode(out);
-    u32::from(parts.severity.as_u8()).encode(out);
-    parts.logger.encode(out);
-    parts.timestamp.as_nanos().encode(out);
-    parts.payload.encode(out);
-    (parts.fields)(out);
-    if let Some(identity) = parts.identity {
+    pack::list(out, if identity.is_some() { 9 } else { 6 });
+    kind.encode(out);
+    u32::from(severity.as_u8()).encode(out);
+    logger.encode(out);
+    timestamp.as_nanos().encode(out);
+    content(out);
+    if let Some(identity) = identity {
         identity.env_version.encode(out);
         identity.pid.encode(out);
         identity.hostname.encode(out);
@@ -78,12 +66,14 @@ pub fn write<F: FnOnce(&mut Vec<u8>)>(out: &mut Vec<u8>, parts: Parts<'_, F>) ->
         }
         _ => {
             out.truncate(start);
-            Err(Error::new(
-                ErrorKind::TooBig,
-                format!("message of {length} bytes, expected at most {MAX_MESSAGE_BYTES}"),
-            ))
+            Err(too_big(length))
         }
     }
+}
+
+#[cold]
+fn too_big(length: usize) -> Error {
+    Error::new(ErrorKind::TooBig, format!("message of {length} bytes, expected at most {MAX_MESSAGE_BYTES}"))
 }
 
 /// Appends a whole message as a record of a batch whose header says `shared`.
@@ -92,18 +82,16 @@ pub fn write<F: FnOnce(&mut Vec<u8>)>(out: &mut Vec<u8>, parts: Parts<'_, F>) ->
 /// As [`write()`].
 pub fn write_message(out: &mut Vec<u8>, message: &Message, shared: Identity<'_>) -> Result<(), Error> {
     let own = Identity { env_version: &message.env_version, pid: message.pid, hostname: &message.hostname };
-    write(
-        out,
-        Parts {
-            kind: &message.kind,
-            severity: message.severity,
-            logger: &message.logger,
-            timestamp: message.timestamp,
-            payload: &message.payload,
-            fields: |out: &mut Vec<u8>| message.fields.encode(out),
-            identity: (own != shared).then_some(own),
-        },
-    )
+    let head = Head {
+        kind: &message.kind,
+        severity: message.severity,
+        logger: &message.logger,
+        timestamp: message.timestamp,
+    };
+    write(out, &head, (own != shared).then_some(&own), |out| {
+        message.payload.encode(out);
+        message.fields.encode(out);
+    })
 }
 
 /// A record's array, not decoded yet.

@@ -15,7 +15,7 @@ use crate::{
     value::Encode,
     wire::{
         pack,
-        record::{self, Parts},
+        record::{self, Head},
     },
 };
 
@@ -103,8 +103,11 @@ fn write(
     payload: &str,
     fields: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(), Error> {
-    let (severity, timestamp) = (Severity::default(), clock::now());
-    record::write(out, Parts { kind, severity, logger, timestamp, payload: &payload, fields, identity: None })
+    let head = Head { kind, severity: Severity::default(), logger, timestamp: clock::now() };
+    record::write(out, &head, None, |out| {
+        payload.encode(out);
+        fields(out);
+    })
 }
 
 /// The books as fields: totals since the client was made, in this process.
