@@ -23,7 +23,7 @@ pub struct Settings {
     pub queue_bytes: usize,
     /// A batch leaves when its body has this many bytes; 64 KiB by default, at most [`MAX_BODY_BYTES`].
     pub batch_bytes: usize,
-    /// A batch leaves when it has this many messages; 512 by default.
+    /// A batch leaves when it has this many messages; 1,024 by default.
     pub batch_messages: u64,
     /// A batch leaves when its first message has waited this long; 10 ms by default.
     pub batch_age: Duration,
@@ -43,7 +43,7 @@ impl Default for Settings {
         Self {
             queue_bytes: 4 * 1024 * 1024,
             batch_bytes: 64 * 1024,
-            batch_messages: 512,
+            batch_messages: 1_024,
             batch_age: Duration::from_millis(10),
             aggregate: false,
             aggregate_interval: Duration::from_secs(10),

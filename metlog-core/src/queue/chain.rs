@@ -10,12 +10,36 @@
 
 use std::{cell::Cell, ptr, ptr::NonNull};
 
-use super::sync::{Arc, AtomicPtr, AtomicUsize, Memory, Ordering};
+use super::sync::{Arc, AtomicPtr, AtomicU64, AtomicUsize, Memory, Ordering};
+
+/// How much of a chunk the reader may read: how many records in the upper half of the word, their bytes in the lower. One
+/// word, so that a reader sees both of the same moment; and it need not look at each record to know how many they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Filled(u64);
+
+impl Filled {
+    const NOTHING: Self = Self(0);
+    const ONE_RECORD: u64 = 1 << 32;
+
+    /// With one record more, of `bytes`: no chunk is larger than a message may be.
+    fn and(self, bytes: usize) -> Self {
+        Self(self.0 + Self::ONE_RECORD + bytes as u64)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    fn bytes(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    fn records(self) -> u64 {
+        self.0 / Self::ONE_RECORD
+    }
+}
 
 struct Chunk {
     memory: Memory,
-    /// Bytes that the reader may read. Only the writer stores it.
-    written: AtomicUsize,
+    /// A [`Filled`]. Only the writer stores it.
+    filled: AtomicU64,
     /// The chunk after this one. While a chunk waits to be used again: the one below it.
     next: AtomicPtr<Chunk>,
 }
@@ -24,10 +48,14 @@ impl Chunk {
     fn with_capacity(bytes: usize) -> NonNull<Self> {
         let chunk = Self {
             memory: Memory::new(bytes),
-            written: AtomicUsize::new(0),
+            filled: AtomicU64::new(Filled::NOTHING.0),
             next: AtomicPtr::new(ptr::null_mut()),
         };
         NonNull::from(Box::leak(Box::new(chunk)))
+    }
+
+    fn filled(&self) -> Filled {
+        Filled(self.filled.load(Ordering::Acquire))
     }
 }
 
@@ -44,8 +72,8 @@ struct Shared {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     last: Cell<NonNull<Chunk>>,
-    /// Bytes of the last chunk that are written.
-    written: Cell<usize>,
+    /// What the last chunk holds.
+    filled: Cell<Filled>,
 }
 
 // SAFETY: what it points to is shared with the reader alone, by atomics; it has no ties to the thread it is on.
@@ -55,8 +83,8 @@ unsafe impl Send for Writer {}
 pub(super) struct Reader {
     shared: Arc<Shared>,
     first: NonNull<Chunk>,
-    /// Bytes of the first chunk that were read.
-    read: usize,
+    /// What of the first chunk was read.
+    read: Filled,
 }
 
 // SAFETY: as for `Writer`.
@@ -70,21 +98,22 @@ pub(super) fn chain(bytes: usize) -> (Writer, Reader) {
         free: AtomicPtr::new(ptr::null_mut()),
         free_bytes: AtomicUsize::new(0),
     });
-    let writer = Writer { shared: Arc::clone(&shared), last: Cell::new(first), written: Cell::new(0) };
-    (writer, Reader { shared, first, read: 0 })
+    let writer =
+        Writer { shared: Arc::clone(&shared), last: Cell::new(first), filled: Cell::new(Filled::NOTHING) };
+    (writer, Reader { shared, first, read: Filled::NOTHING })
 }
 
 impl Writer {
     /// Appends `record` in one piece; a chunk that has to be begun for it has room for at least `chunk_bytes`.
     pub(super) fn append(&self, record: &[u8], chunk_bytes: usize) {
-        if self.written.get() + record.len() > self.chunk().memory.capacity() {
+        if self.filled.get().bytes() + record.len() > self.chunk().memory.capacity() {
             self.begin_chunk(chunk_bytes.max(record.len()));
         }
-        let (chunk, start) = (self.chunk(), self.written.get());
-        // SAFETY: the record fits, as was just seen to; the reader reads nothing beyond `written`, which is still `start`.
-        unsafe { chunk.memory.write(start, record) };
-        self.written.set(start + record.len());
-        chunk.written.store(self.written.get(), Ordering::Release);
+        let (chunk, before) = (self.chunk(), self.filled.get());
+        // SAFETY: the record fits, as was just seen to; the reader reads nothing beyond `filled`, which is still `before`.
+        unsafe { chunk.memory.write(before.bytes(), record) };
+        self.filled.set(before.and(record.len()));
+        chunk.filled.store(self.filled.get().0, Ordering::Release);
     }
 
     fn chunk(&self) -> &Chunk {
@@ -99,7 +128,7 @@ impl Writer {
         // From here on the old chunk is the reader's.
         self.chunk().next.store(fresh.as_ptr(), Ordering::Release);
         self.last.set(fresh);
-        self.written.set(0);
+        self.filled.set(Filled::NOTHING);
     }
 
     /// A chunk that the reader gave back; one that is too small is freed.
@@ -117,7 +146,7 @@ impl Writer {
             let chunk = unsafe { top.as_ref() };
             self.shared.free_bytes.fetch_sub(chunk.memory.capacity(), Ordering::Relaxed);
             if chunk.memory.capacity() >= bytes {
-                chunk.written.store(0, Ordering::Relaxed);
+                chunk.filled.store(Filled::NOTHING.0, Ordering::Relaxed);
                 chunk.next.store(ptr::null_mut(), Ordering::Relaxed);
                 return Some(top);
             }
@@ -128,22 +157,24 @@ impl Writer {
 }
 
 impl Reader {
-    /// Gives what was appended since to `take`, whole records in order. Of emptied chunks as many are kept for reuse as
-    /// have `kept` bytes together.
-    pub(super) fn read(&mut self, kept: usize, mut take: impl FnMut(&[u8])) {
+    /// Gives what was appended since to `take`, whole records in order, and how many they are. Of emptied chunks as many
+    /// are kept for reuse as have `kept` bytes together.
+    pub(super) fn read(&mut self, kept: usize, mut take: impl FnMut(&[u8], u64)) {
         loop {
-            // Looked at first: once there is a successor, `written` is final.
+            // Looked at first: once there is a successor, `filled` is final.
             let next = self.chunk().next.load(Ordering::Acquire);
-            let written = self.chunk().written.load(Ordering::Acquire);
-            if written > self.read {
-                // SAFETY: the writer wrote the range before it stored `written`, and only writes beyond it.
-                unsafe { self.chunk().memory.with(self.read..written, &mut take) };
-                self.read = written;
+            let filled = self.chunk().filled();
+            if filled != self.read {
+                let count = filled.records() - self.read.records();
+                let range = self.read.bytes()..filled.bytes();
+                // SAFETY: the writer wrote the range before it stored `filled`, and only writes beyond it.
+                unsafe { self.chunk().memory.with(range, |records| take(records, count)) };
+                self.read = filled;
             }
             let Some(next) = NonNull::new(next) else { return };
             let emptied = self.first;
             self.first = next;
-            self.read = 0;
+            self.read = Filled::NOTHING;
             self.shared.first.store(next.as_ptr(), Ordering::Relaxed);
             self.give_back(emptied, kept);
         }
@@ -152,7 +183,7 @@ impl Reader {
     /// True when everything that was appended is read.
     pub(super) fn is_empty(&self) -> bool {
         let chunk = self.chunk();
-        chunk.next.load(Ordering::Acquire).is_null() && chunk.written.load(Ordering::Acquire) == self.read
+        chunk.next.load(Ordering::Acquire).is_null() && chunk.filled() == self.read
     }
 
     fn chunk(&self) -> &Chunk {

@@ -151,9 +151,9 @@ impl Queue {
         self.chunk_bytes.store(share.clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES), Ordering::Relaxed);
     }
 
-    /// Takes every thread's records, a stretch at a time, in the order each thread wrote them. Once the hand-off is closed
-    /// nothing comes after what this takes.
-    pub(crate) fn drain(&self, mut take: impl FnMut(&[u8])) {
+    /// Takes every thread's records, a stretch at a time with how many it holds, in the order each thread wrote them. Once
+    /// the hand-off is closed nothing comes after what this takes.
+    pub(crate) fn drain(&self, mut take: impl FnMut(&[u8], u64)) {
         let closed = self.is_closed();
         let lanes: Vec<Arc<Lane>> = {
             let mut lanes = lock(&self.lanes);
@@ -287,7 +287,7 @@ mod tests {
 
     fn drained(queue: &Queue) -> Vec<Vec<u8>> {
         let mut taken = Vec::new();
-        queue.drain(|bytes| taken.push(bytes.to_vec()));
+        queue.drain(|bytes, _| taken.push(bytes.to_vec()));
         taken
     }
 
@@ -408,7 +408,7 @@ mod tests {
             .collect();
         let mut next = [0_u8; 4];
         let mut check = || {
-            queue.drain(|bytes| {
+            queue.drain(|bytes, _| {
                 for pair in bytes.chunks(2) {
                     let expected = &mut next[usize::from(pair[0])];
                     assert_eq!(pair[1], *expected);

@@ -6,7 +6,7 @@
 
 pub(super) use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicU8, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering},
 };
 use std::{mem::MaybeUninit, ops::Range, ptr::NonNull};
 

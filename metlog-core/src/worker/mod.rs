@@ -73,7 +73,7 @@ pub(crate) fn start(job: Job) -> Result<(), Error> {
         if catch_unwind(AssertUnwindSafe(|| work(job))).is_err() {
             complain("worker", "a sender has panicked: its client is closed, what was waiting is dropped");
             queue.close();
-            queue.drain(|_| ());
+            queue.drain(|_, _| ());
             shared.abandon(queue.books().accepted);
         }
         shared.finish();
@@ -192,9 +192,9 @@ impl Worker {
     fn round(&mut self) -> usize {
         let mut moved = 0;
         let queue = Arc::clone(&self.queue);
-        queue.drain(|records| {
+        queue.drain(|records, count| {
             moved += records.len();
-            self.gather(records);
+            self.gather(records, count);
         });
         if self.header.span > 0 {
             self.frame();
@@ -202,16 +202,32 @@ impl Worker {
         moved
     }
 
-    /// Cuts a thread's records into batches.
-    fn gather(&mut self, records: &[u8]) {
+    /// Puts a thread's records into batches: a stretch of them goes into one where it fits, uncut and unread, for which
+    /// the worker would have to fetch a line of memory for each record.
+    fn gather(&mut self, records: &[u8], count: u64) {
+        if self.header.span > 0 && !self.fits(records.len(), count) {
+            self.frame();
+        }
+        if self.fits(records.len(), count) {
+            self.draft.extend(records);
+            self.header.span += count;
+        } else {
+            self.cut(records);
+        }
+    }
+
+    fn fits(&self, bytes: usize, count: u64) -> bool {
+        self.draft.body_bytes() + bytes <= self.settings.batch_bytes
+            && self.header.span + count <= self.settings.batch_messages
+    }
+
+    /// As many batches as a stretch that is larger than one needs; the last is still open.
+    fn cut(&mut self, records: &[u8]) {
         let (mut taken, mut rest) = (0, records);
         while let Ok((_, after)) = Record::split(rest) {
+            let before = records.len() - rest.len();
             let end = records.len() - after.len();
-            let gathered = self.draft.body_bytes() + end - taken;
-            if self.header.span > 0
-                && (gathered > self.settings.batch_bytes || self.header.span >= self.settings.batch_messages)
-            {
-                let before = records.len() - rest.len();
+            if self.header.span > 0 && !self.fits(end - taken, 1) {
                 self.draft.extend(records.get(taken..before).unwrap_or_default());
                 self.frame();
                 taken = before;

@@ -75,7 +75,7 @@ impl HandOff for Ours {
         let lanes = lock(&self.lanes).clone();
         for lane in &lanes {
             self.gate.visit(&lane.entrance);
-            lock(&lane.reader).read(LIMIT_BYTES / 4 / lanes.len(), |records| {
+            lock(&lane.reader).read(LIMIT_BYTES / 4 / lanes.len(), |records, _| {
                 take(records);
                 self.gate.release(records.len());
             });
