@@ -36,6 +36,8 @@ FLUSH_SECONDS = 2.0
 # The close code of a websocket that nobody closed.
 ABNORMAL_CLOSURE = 1006
 NORMAL_CLOSURE = 1000
+# With this servers close one whose application raised.
+INTERNAL_ERROR = 1011
 FORBIDDEN = 403
 
 # What frameworks raise in code that reads from, or sends to, a client that is gone.
@@ -125,6 +127,7 @@ class _Exchange:
             await app(self.scope, self._received, self._sent)
         except BaseException as error:
             self.know_route()
+            self.at_failure()
             self._failed(error)
             raise
         finally:
@@ -172,6 +175,9 @@ class _Exchange:
 
     def note_sent(self, event: Event) -> None:
         """See an event of the application that the server has taken."""
+
+    def at_failure(self) -> None:
+        """See the application raise."""
 
     def at_end(self) -> None:
         """See the application return or raise."""
@@ -226,6 +232,11 @@ class _WebSocket(_Exchange):
             code = int(event.get("code", NORMAL_CLOSURE)) if self.is_answered else FORBIDDEN
             self.request.status = code
             self.is_complete = True
+
+    @guarded
+    def at_failure(self) -> None:
+        if self.is_answered and not self.is_complete:
+            self.request.status = INTERNAL_ERROR
 
     @guarded
     def at_end(self) -> None:

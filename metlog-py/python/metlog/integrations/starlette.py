@@ -34,7 +34,7 @@ class MetlogMiddleware(asgi.MetlogMiddleware):
         route = super().route_of(scope)
         if route is not None or "endpoint" not in scope:
             return route
-        # FastAPI says which route it was; Starlette only what the route calls.
+        # FastAPI says which route it was, and so does Starlette from 1.0 on; others only what the route calls.
         if "route" in scope:
             return _with_prefix(scope)
         return self._search(scope)
@@ -44,7 +44,8 @@ class MetlogMiddleware(asgi.MetlogMiddleware):
         templates = self._templates.get(endpoint)
         if templates is None:
             routes = getattr(scope.get("app"), "routes", None) or getattr(scope.get("router"), "routes", ())
-            templates = [(found, _pattern(found)) for found in _templates_of(endpoint, routes, "")]
+            found = _templates_of(endpoint, routes, "")
+            templates = [(PARAMETER.sub(r"{\1}", template), _pattern(template)) for template in found]
             self._templates[endpoint] = templates
         path = scope["path"].removeprefix(scope.get("app_root_path", ""))
         return next((template for template, pattern in templates if pattern.fullmatch(path)), None)
