@@ -113,7 +113,7 @@ fn sequences_are_contiguous_and_the_last_batch_says_so() {
     for frame in &frames {
         let batch = Batch::parse(frame).unwrap();
         assert_eq!(batch.header.first_sequence, next);
-        assert!(batch.header.span <= 512);
+        assert!(batch.header.span <= 1_024);
         next = batch.header.end();
     }
     assert_eq!(next, 4_000);
