@@ -9,7 +9,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The Python that .venv is made of.
 PYTHON ?= python3
-# How long `make demo` runs, in seconds. Empty: until Ctrl-C on a terminal, 20 without one. `make fuzz`: each target, 60.
+# How long `make demo` runs, in seconds. Empty: until Ctrl-C on a terminal, 20 without one. `make fuzz`: each target, 60;
+# `make bench`: the event loop's load, 60.
 DURATION ?=
 
 VENV := .venv
@@ -35,7 +36,7 @@ CORE_SOURCES := Cargo.toml Cargo.lock $(call sources,metlog-core)
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  Settings: PYTHON=$(PYTHON), DURATION=seconds (demo, fuzz), ONLY=\"clippy mypy ...\" (check, fuzz)"
+	@echo "  Settings: PYTHON=$(PYTHON), DURATION=seconds (demo, fuzz, bench), ONLY=\"clippy mypy ...\" (check, fuzz)"
 
 demo: $(WHEEL) $(ADDON) ## Starts both daemons and three applications, shows what arrives and whether the ledger balances
 	@DURATION=$(DURATION) $(VENV_PYTHON) examples/demo
@@ -56,8 +57,11 @@ check: $(WHEEL) $(NODE_TOOLS) $(CARGO_DENY) ## Checks format, lints, types, docu
 	@tools/check.sh $(ONLY)
 
 bench: ## Runs the benchmarks of the client: each figure beside its peers, its floor and its bar
-	@echo "== running the benchmarks of metlog-core"
-	@cargo bench -p metlog-core --no-fail-fast --bench '*'
+	@code=0; \
+	echo "== running the benchmarks of metlog-core"; \
+	cargo bench -p metlog-core --no-fail-fast --bench '*' || code=1; \
+	tools/bench_node.sh || code=1; \
+	exit $$code
 
 fuzz: prerequisites ## Fuzzes whatever reads bytes that others wrote, DURATION seconds each
 	@tools/fuzz.sh $(or $(DURATION),60) $(ONLY)

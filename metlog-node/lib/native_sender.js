@@ -8,7 +8,7 @@ const { plainJson, text } = require('./plain.js');
 const { SEVERITY, isSeverity } = require('./severity.js');
 const { toNative } = require('./timestamp.js');
 
-const { SIZE, countOfPairs, writeFields, writeMetric, writeName, writeText } = pack;
+const { SIZE, START, countOfPairs, head, writeFields, writeMetric, writeName, writeText } = pack;
 
 /** True while a call is being written into the memory of `pack.js`. */
 let writing = false;
@@ -80,7 +80,7 @@ class NativeSender {
   }
 
   #write({ type, severity, payload, fields, name, rate }) {
-    const kindEnd = writeName(0, type);
+    const kindEnd = writeName(START, type);
     const payloadEnd = writeText(kindEnd, payload);
     let end = payloadEnd;
     let count = 0;
@@ -95,7 +95,12 @@ class NativeSender {
     if (end > SIZE) {
       return false;
     }
-    this.#takeWritten(severity, kindEnd, payloadEnd, end, count);
+    head[0] = severity;
+    head[1] = kindEnd;
+    head[2] = payloadEnd;
+    head[3] = end;
+    head[4] = count;
+    this.#takeWritten();
     return true;
   }
 

@@ -19,9 +19,18 @@ const SHORT = 31;
 
 const WORD = 2 ** 32;
 
+// Within a `for in` V8 knows its answer; that of `Object.hasOwn` is asked for.
+const isOwn = Object.prototype.hasOwnProperty;
+
 // Memory of its own, not a part of Node's pool.
 const memory = Buffer.allocUnsafeSlow(SIZE);
 const view = new DataView(memory.buffer);
+
+/** What the addon has to know of a message (`src/written.rs`): severity, where type, payload and fields end, their number. */
+const head = new Uint32Array(memory.buffer, 0, 5);
+
+/** Where the type begins. */
+const START = head.byteLength;
 
 /** The bytes of an ASCII text without a head; CANNOT for any other. */
 function writeName(at, value) {
@@ -159,7 +168,7 @@ function writePairs(at, object, depth) {
   let count = 0;
   for (const name in object) {
     const value = object[name];
-    if (isWritten(value) && Object.hasOwn(object, name)) {
+    if (isWritten(value) && isOwn.call(object, name)) {
       next = writeValue(writeText(next, name), value, depth);
       count += 1;
       if (next > SIZE) {
@@ -195,4 +204,15 @@ function countOfPairs() {
   return lastCount;
 }
 
-module.exports = { SIZE, countOfPairs, memory, writeFields, writeMetric, writeName, writeText };
+module.exports = {
+  SIZE,
+  START,
+  head,
+  countOfPairs,
+  memory,
+  writeFields,
+  writeMetric,
+  writeName,
+  writeNumber,
+  writeText,
+};

@@ -1,9 +1,11 @@
 //! Messages that JavaScript has written as MessagePack into memory of its own, and the one raw call that takes them over.
 //!
-//! `lib/pack.js` writes into a buffer that is given once; a call then says where in it things end. Per call napi would look its
+//! `lib/pack.js` writes into a buffer that is given once, and a call needs no argument at all. Per call napi would look its
 //! handle up in a table under a lock and convert every argument: 150 to 300 ns on top of 30 (`benches/call.js`).
 //!
-//! The buffer: type as plain UTF-8 | payload as one MessagePack value | names and values of the fields, one after another.
+//! The buffer: head | type as plain UTF-8 | payload as one MessagePack value | names and values of the fields, one after another.
+//! The head: five numbers of 32 bits, as the processor has them: severity, where type, payload and fields end, and how many
+//! fields there are.
 #![expect(
     unsafe_code,
     reason = "a function of Node-API itself: the arguments of napi's cost more than the rest of a call"
@@ -31,34 +33,28 @@ struct Taker {
     memory: Uint8Array,
 }
 
-/// What a call says, in the order of its arguments.
-struct Written {
-    severity: u32,
-    kind_end: usize,
-    payload_end: usize,
-    fields_end: usize,
-    /// How many fields there are.
-    count: usize,
-}
+/// How many numbers the head has, and how many bytes each.
+const NUMBERS: usize = 5;
+const NUMBER: usize = 4;
 
-/// How many numbers a call says.
-const ARGUMENTS: usize = 5;
+/// Where the type begins.
+const KIND_START: usize = NUMBERS * NUMBER;
 
 impl Taker {
     /// Takes one message; one whose bounds make no sense, or whose type is no text, is refused and counted.
-    fn take(&self, written: &Written) {
-        if self.send(written).is_none() {
+    fn take(&self) {
+        if self.send().is_none() {
             self.client.refuse(Reason::Encode);
         }
     }
 
-    fn send(&self, written: &Written) -> Option<()> {
-        let Written { severity, kind_end, payload_end, fields_end, count } = *written;
-        let kind = str::from_utf8(self.memory.get(..kind_end)?).ok()?;
+    fn send(&self) -> Option<()> {
+        let [severity, kind_end, payload_end, fields_end, count] = self.head()?;
+        let kind = str::from_utf8(self.memory.get(KIND_START..kind_end)?).ok()?;
         let payload = Encoded(self.memory.get(kind_end..payload_end).filter(|value| !value.is_empty())?);
         let pairs = Encoded(self.memory.get(payload_end..fields_end)?);
         let options = Options {
-            severity: Severity::try_from(i64::from(severity)).ok(),
+            severity: i64::try_from(severity).ok().and_then(|severity| Severity::try_from(severity).ok()),
             payload: Some(&payload),
             fields: FieldSet::Encoded { count, pairs },
             ..Options::default()
@@ -66,9 +62,18 @@ impl Taker {
         self.client.metlog(kind, options);
         Some(())
     }
+
+    fn head(&self) -> Option<[usize; NUMBERS]> {
+        let mut numbers = [0; NUMBERS];
+        let (words, _) = self.memory.get(..KIND_START)?.as_chunks::<NUMBER>();
+        for (number, word) in numbers.iter_mut().zip(words) {
+            *number = usize::try_from(u32::from_ne_bytes(*word)).ok()?;
+        }
+        Some(numbers)
+    }
 }
 
-/// The function `(severity, kindEnd, payloadEnd, fieldsEnd, count)` that takes for this sender what lies in `memory`.
+/// The function that takes for this sender what lies in `memory`; it has no argument.
 #[napi(catch_unwind)]
 pub fn taker<'env>(
     env: &'env Env,
@@ -107,32 +112,17 @@ pub fn taker<'env>(
 
 /// The function itself; gives back undefined.
 unsafe extern "C" fn take_written(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    let mut length = ARGUMENTS;
-    let mut arguments = [ptr::null_mut(); ARGUMENTS];
     let mut taker = ptr::null_mut();
-    let mut numbers = [0_u32; ARGUMENTS];
-    // SAFETY: Node calls this with its own `env` and `info`. There is room for as many arguments as `length` says; those that
-    // a caller leaves out become undefined, of which no number is read. `taker` is the box of this function, which
-    // is alive while it is called, and only its memory is changed elsewhere: by JavaScript, which waits for this call.
+    // SAFETY: Node calls this with its own `env` and `info`; a null pointer asks for nothing. `taker` is the box of this
+    // function, which is alive while it is called, and only its memory is changed elsewhere: by JavaScript, which
+    // waits for this call.
     let taker = unsafe {
-        sys::napi_get_cb_info(
-            env,
-            info,
-            &raw mut length,
-            arguments.as_mut_ptr(),
-            ptr::null_mut(),
-            &raw mut taker,
-        );
-        for (argument, number) in arguments.iter().zip(&mut numbers) {
-            sys::napi_get_value_uint32(env, *argument, number);
-        }
+        let (count, list, this) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        sys::napi_get_cb_info(env, info, count, list, this, &raw mut taker);
         &*taker.cast::<Taker>()
     };
-    let [severity, ends @ .., count] = numbers;
-    let [kind_end, payload_end, fields_end] = ends.map(|end| end as usize);
-    let written = Written { severity, kind_end, payload_end, fields_end, count: count as usize };
     // A panic must not leave a function of C; it counts as a refusal.
-    if catch_unwind(AssertUnwindSafe(|| taker.take(&written))).is_err() {
+    if catch_unwind(AssertUnwindSafe(|| taker.take())).is_err() {
         taker.client.refuse(Reason::Encode);
     }
     ptr::null_mut()
