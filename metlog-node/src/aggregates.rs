@@ -14,10 +14,10 @@
 use std::cell::RefCell;
 
 use metlog_core::{
-    Client, Severity, Timestamp,
+    Client, Encode, Severity, Timestamp,
     aggregate::{Aggregate, Aggregates, Counter, Gauge, OVERFLOW_NAME, Timer},
     client::Count,
-    wire::record::{self, Parts, Record},
+    wire::record::{self, Head, Record},
 };
 use napi::bindgen_prelude::{External, Float64Array};
 use napi_derive::napi;
@@ -211,16 +211,13 @@ pub fn summed(sums: &External<Sums>) -> Vec<Summed> {
 
 fn columns(sum: &Aggregate<'_>) -> napi::Result<Summed> {
     let mut record = Vec::new();
-    let parts = Parts {
-        kind: sum.kind(),
-        severity: Severity::default(),
-        logger: "",
-        timestamp: Timestamp::from_nanos(0),
-        payload: &"",
-        fields: |out: &mut Vec<u8>| sum.encode_fields(out),
-        identity: None,
-    };
-    record::write(&mut record, parts).map_err(failed)?;
+    let (severity, timestamp) = (Severity::default(), Timestamp::from_nanos(0));
+    let head = Head { kind: sum.kind(), severity, logger: "", timestamp };
+    record::write(&mut record, &head, None, |out| {
+        "".encode(out);
+        sum.encode_fields(out);
+    })
+    .map_err(failed)?;
     let (_, fields) = Record::split(&record).and_then(|(record, _)| record.content()).map_err(failed)?;
     let fields = serde_json::to_string(&fields).map_err(failed)?;
     Ok(Summed { kind: sum.kind().to_owned(), payload: sum.payload(), fields })

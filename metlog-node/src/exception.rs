@@ -5,7 +5,7 @@ use std::{cell::RefCell, path::Path};
 
 use metlog_core::{
     Fields, Options, Timestamp,
-    exception::{Dsn, Event, Exception, Relation, SourceCache, bounded_payload, raven::About},
+    exception::{Dsn, Event, Exception, Pending, Relation, SourceCache, bounded_payload, raven::About},
     process,
 };
 use napi::bindgen_prelude::External;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::{
     call::{self, Extras},
     sender::Sender,
-    stack,
+    source_map, stack,
 };
 
 thread_local! {
@@ -75,7 +75,7 @@ pub fn send_exception(
 ) -> napi::Result<bool> {
     let (event, about) = read(&report)?;
     let call = |options: Options<'_>| {
-        sender.client().exception_event(event, about.dsn.as_ref(), options);
+        sender.client().exception_event(Pending::unfinished(event, finish), about.dsn.as_ref(), options);
     };
     Ok(call::send(severity, "", extras, call).is_ok())
 }
@@ -84,6 +84,7 @@ pub fn send_exception(
 #[napi(catch_unwind)]
 pub fn sentry(report: String) -> napi::Result<Sentry> {
     let (mut event, about) = read(&report)?;
+    finish(&mut event);
     SOURCES.with_borrow_mut(|sources| {
         let frames = event.chain.iter_mut().flat_map(|link| &mut link.frames);
         frames.for_each(|frame| sources.fill(frame));
@@ -119,8 +120,13 @@ fn read(report: &str) -> napi::Result<(Event, Reporter)> {
         timestamp: Timestamp::from_nanos(report.timestamp.saturating_mul(1_000_000)),
         ..Event::new("node", chain)
     };
-    let culprit = event.chain.first().and_then(culprit);
-    Ok((Event { culprit, ..event }, Reporter { logger, severity, hostname, dsn }))
+    Ok((event, Reporter { logger, severity, hostname, dsn }))
+}
+
+/// What has to read files, and what depends on it.
+fn finish(event: &mut Event) {
+    source_map::apply(event);
+    event.culprit = event.chain.first().and_then(culprit);
 }
 
 /// The innermost call that is the application's own: an error that Node or a package throws is seldom theirs.
@@ -153,7 +159,7 @@ fn exception(link: Link, root: &str) -> Exception {
 }
 
 /// True for a file whose lines are not to be shown: a text that only looks like a stack may name any.
-fn is_to_stay_closed(file: &str) -> bool {
+pub(crate) fn is_to_stay_closed(file: &str) -> bool {
     !stack::is_source(file) && !file.starts_with("node:") && Path::new(file).is_file()
 }
 

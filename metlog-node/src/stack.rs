@@ -11,7 +11,7 @@
 use metlog_core::exception::Frame;
 
 /// Between a package's folder and what is around it.
-const PACKAGES: &str = "/node_modules/";
+pub(crate) const PACKAGES: &str = "/node_modules/";
 
 /// Endings of files whose lines are shown. A text that only looks like a stack shall not make us read anything else.
 const SOURCES: [&str; 8] = [".cjs", ".cts", ".js", ".jsx", ".mjs", ".mts", ".ts", ".tsx"];
@@ -45,10 +45,15 @@ fn frame(line: &str, root: &str) -> Option<Frame> {
         function: function.map(ToOwned::to_owned),
         line: place.line,
         column: place.column,
-        in_app: Some(file.starts_with('/') && !file.contains(PACKAGES)),
+        in_app: Some(is_of_application(&file)),
         file,
         ..Frame::default()
     })
+}
+
+/// True for a file that is neither a package's nor Node's own.
+pub(crate) fn is_of_application(file: &str) -> bool {
+    file.starts_with('/') && !file.contains(PACKAGES)
 }
 
 /// Where a call is.
@@ -69,7 +74,7 @@ fn place(location: &str) -> Place<'_> {
 }
 
 /// The path of a file; ECMAScript modules have URLs.
-fn path(file: &str) -> String {
+pub(crate) fn path(file: &str) -> String {
     file.strip_prefix("file://").and_then(percent_decoded).unwrap_or_else(|| file.to_owned())
 }
 
@@ -84,7 +89,7 @@ fn percent_decoded(text: &str) -> Option<String> {
 }
 
 /// What is the same on every host: the path from the package's name on, or within the application, without its ending.
-fn module(file: &str, root: &str) -> Option<String> {
+pub(crate) fn module(file: &str, root: &str) -> Option<String> {
     let inside = match file.rsplit_once(PACKAGES) {
         Some((_, inside)) => inside,
         None => file.strip_prefix(root)?.strip_prefix('/')?,

@@ -38,12 +38,14 @@ pub struct Pending {
     event: Event,
     /// Innermost first.
     frames: Vec<backtrace::Frame>,
+    /// What a face has left to do.
+    rest: Option<fn(&mut Event)>,
 }
 
 /// An event that a face has filled already.
 impl From<Event> for Pending {
     fn from(event: Event) -> Self {
-        Self { event, frames: Vec::new() }
+        Self { event, frames: Vec::new(), rest: None }
     }
 }
 
@@ -73,7 +75,13 @@ impl Pending {
     /// Adds the stack of the caller to an event.
     #[must_use]
     pub fn capture(event: Event) -> Self {
-        Self { event, frames: stack::capture() }
+        Self { event, frames: stack::capture(), rest: None }
+    }
+
+    /// An event of which `rest` makes more, on the thread that has the time, before source files are read.
+    #[must_use]
+    pub fn unfinished(event: Event, rest: fn(&mut Event)) -> Self {
+        Self { rest: Some(rest), ..Self::from(event) }
     }
 
     /// The event with files, lines and functions. In a child that was forked during a look-up, and in its own children,
@@ -86,6 +94,9 @@ impl Pending {
     /// [`Pending::resolve`] with the source files read lately.
     #[must_use]
     pub fn resolve_with(mut self, sources: &mut SourceCache) -> Event {
+        if let Some(rest) = self.rest {
+            rest(&mut self.event);
+        }
         let mut frames = within(stack::named(&self.frames));
         frames.reverse();
         if let Some(first) = self.event.chain.first_mut() {
