@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use metlog_core::config::{self, Config, Given, Raw};
+use metlog_core::config::{self, Config, Delivery, Given, Raw, SenderClass, SenderConfig};
 use pyo3::{
     prelude::*,
     types::{PyBool, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple},
@@ -20,6 +20,33 @@ impl Settings {
     }
 }
 
+#[pymethods]
+impl Settings {
+    /// What waits for the sender, in bytes; beyond it messages are refused.
+    #[getter]
+    fn queue_bytes(&self) -> usize {
+        self.0.queue_bytes
+    }
+
+    /// A batch leaves when it is so large.
+    #[getter]
+    fn batch_bytes(&self) -> usize {
+        self.0.batch_bytes
+    }
+
+    /// A batch leaves when its first message has waited so long, in seconds.
+    #[getter]
+    fn batch_age(&self) -> f64 {
+        self.0.batch_age.as_secs_f64()
+    }
+
+    /// True when counters, gauges and timers are summed in the process.
+    #[getter]
+    fn aggregate(&self) -> bool {
+        self.0.aggregate
+    }
+}
+
 /// Everything a client is set up with.
 #[pyclass(frozen, get_all, module = "metlog._metlog")]
 pub(crate) struct Configuration {
@@ -33,6 +60,12 @@ pub(crate) struct Configuration {
     filters: Vec<Py<Filter>>,
     /// Where to send.
     target: Py<Target>,
+    /// The same in words: the sender's short name.
+    sender: &'static str,
+    /// How batches reach the sidecar: `push` or `acked`.
+    delivery: &'static str,
+    /// The addresses, `host:port` pairs or paths of the sender.
+    places: Vec<String>,
     /// Bounds of the hand-off and of a batch.
     settings: Py<Settings>,
 }
@@ -53,6 +86,11 @@ impl Configuration {
         let config = py.detach(move || Config::from_code(given, path.as_deref()));
         let config = config.map_err(|error| ConfigError::new_err(error.to_string()))?;
         let filters = config.filters.into_iter().map(|rule| Py::new(py, Filter::of_rule(rule)));
+        let (sender, places) = described(&config.sender);
+        let delivery = match config.sender.delivery {
+            Delivery::Push => "push",
+            Delivery::Acked => "acked",
+        };
         let target = config.sender.target().ok_or_else(|| {
             ConfigError::new_err("sender_class needs ZeroMQ, which this build does not have")
         })?;
@@ -63,7 +101,34 @@ impl Configuration {
             filters: filters.collect::<PyResult<_>>()?,
             target: Py::new(py, Target::of(target))?,
             settings: Py::new(py, Settings(config.settings))?,
+            sender,
+            delivery,
+            places,
         })
+    }
+}
+
+/// The short name of a sender, and where it sends.
+fn described(sender: &SenderConfig) -> (&'static str, Vec<String>) {
+    let named = |given: &Vec<String>, usual: fn() -> Vec<String>| {
+        if given.is_empty() { usual() } else { given.clone() }
+    };
+    match (sender.class, sender.delivery) {
+        (SenderClass::Sidecar, Delivery::Push) => {
+            ("sidecar", named(&sender.endpoint, config::default_endpoints))
+        }
+        (SenderClass::Sidecar, Delivery::Acked) => {
+            ("sidecar", named(&sender.link_endpoint, config::default_link_endpoints))
+        }
+        (SenderClass::Pub, _) => ("pub", sender.bindstrs.clone()),
+        (SenderClass::Udp, _) => {
+            // The last port is that of further hosts.
+            let ports = sender.port.iter().chain(std::iter::repeat(sender.port.last().unwrap_or(&0)));
+            ("udp", sender.host.iter().zip(ports).map(|(host, port)| format!("{host}:{port}")).collect())
+        }
+        (SenderClass::File, _) => ("file", vec![sender.filepath.clone()]),
+        (SenderClass::Stdout, _) => ("stdout", Vec::new()),
+        (SenderClass::Stderr, _) => ("stderr", Vec::new()),
     }
 }
 
