@@ -30,7 +30,8 @@ def send(count):
         client.metlog("services", fields={"number": number, "pid": os.getpid()})
 
 def expect(pid, count):
-    print(json.dumps([pid, count]), flush=True)
+    # In one piece: several threads and processes say so.
+    os.write(1, json.dumps([pid, count]).encode() + b"\\n")
 
 def forked(child):
     pid = os.fork()
