@@ -141,12 +141,14 @@ export interface Report {
 
 /** Counts under one name. Keep it where it is used often. */
 export interface Counter {
+  readonly name: string;
   /** 1 unless given; what is no finite number is left out. */
   incr(count?: number | bigint): void;
 }
 
 /** The present value of something. */
 export interface Gauge {
+  readonly name: string;
   set(value: number | bigint): void;
   /** Adds to the value, which is 0 at first. */
   add(change: number | bigint): void;
@@ -164,6 +166,7 @@ export interface Running {
 
 /** Measures under one name. Keep it where it is used often. */
 export interface Timer {
+  readonly name: string;
   /** Measures until the measurement is stopped. */
   start(): Running;
   /** Runs `fn` and measures it, as `wrap` does. */
@@ -429,14 +432,17 @@ export interface Settings {
 }
 
 /**
- * Sets the default client up and gives it back: settings come before `METLOG_*` variables, those before a TOML file. The
- * client and its handles stay the same, however often this is called.
+ * Sets the default client up and gives it back: settings come before `METLOG_*` variables, those before the TOML file
+ * that is named here or by `METLOG_CONFIG`. The client and its handles stay the same, however often this is called.
  * @throws {MetlogError} that names every setting that cannot be used.
  */
 export declare function configure(settings?: Settings): MetlogClient;
 export declare function configure(file: string | FileUrl, settings?: Settings): MetlogClient;
 
-/** The default client; set up by `METLOG_*` variables if nobody has configured it. Never throws. */
+/**
+ * The default client; set up by `METLOG_*` variables if nobody has configured it.
+ * @throws {MetlogError} as `configure` does, when it is set up now.
+ */
 export declare function getClient(): MetlogClient;
 
 /** A counter of the default client, which may be configured later. */

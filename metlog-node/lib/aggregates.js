@@ -9,7 +9,8 @@ class Counter {
   #slot;
   #calls;
 
-  constructor(sums, { slot, calls }) {
+  constructor(sums, name, { slot, calls }) {
+    this.name = name;
     this.#sums = sums;
     this.#slot = slot;
     this.#calls = calls;
@@ -30,7 +31,8 @@ class Gauge {
   #slot;
   #calls;
 
-  constructor(sums, { slot, calls }) {
+  constructor(sums, name, { slot, calls }) {
+    this.name = name;
     this.#sums = sums;
     this.#slot = slot;
     this.#calls = calls;
@@ -61,8 +63,9 @@ class Timer extends Stopwatch {
   #slot;
   #calls;
 
-  constructor(sums, { slot, calls }) {
+  constructor(sums, name, { slot, calls }) {
     super();
+    this.name = name;
     this.#sums = sums;
     this.#slot = slot;
     this.#calls = calls;
@@ -88,15 +91,15 @@ class Aggregates {
 
   /** The counter `name`: keep it where it is used often. */
   counter(name) {
-    return new Counter(this.#sums, this.#sums.place('counter', name));
+    return new Counter(this.#sums, name, this.#sums.place('counter', name));
   }
 
   gauge(name) {
-    return new Gauge(this.#sums, this.#sums.place('gauge', name));
+    return new Gauge(this.#sums, name, this.#sums.place('gauge', name));
   }
 
   timer(name) {
-    return new Timer(this.#sums, this.#sums.place('timer', name));
+    return new Timer(this.#sums, name, this.#sums.place('timer', name));
   }
 
   /** Counts `count` under `name`. */

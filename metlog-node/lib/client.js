@@ -6,6 +6,7 @@ const { types } = require('node:util');
 const native = require('./native.js');
 const { Aggregates } = require('./aggregates.js');
 const { Books, sum } = require('./books.js');
+const captured = require('./captured.js');
 const { callOf, messageOf, optionOf, rateOf, sampled } = require('./call.js');
 const { hasName } = require('./collection.js');
 const { bind, withBound } = require('./context.js');
@@ -117,7 +118,11 @@ class MetlogClient {
   /** Counters, gauges and timers that are summed in the process, by handle and by name. */
   get aggregates() {
     if (this.#sums === undefined) {
-      this.#sums = new Sums((type, payload, fields) => this.#sendSum(type, payload, fields));
+      this.#sums = new Sums(
+        (type, payload, fields) => this.#sendSum(type, payload, fields),
+        (type, value, name) =>
+          messageOf(callOf(this, type, undefined, { payload: text(value), name, rate: 1 })),
+      );
       this.#sums.moveTo(this.sender, this.#summing);
       this.#aggregates = new Aggregates(this.#sums);
     }
@@ -257,7 +262,12 @@ class MetlogClient {
   /** True when nothing written in JavaScript has to see messages on their way. */
   #isDirect() {
     const readsHeadOnly = (filter) => filter[READS_HEAD_ONLY];
-    return this.sender instanceof NativeSender && this.metlog === metlog && this.filters.every(readsHeadOnly);
+    return (
+      this.sender instanceof NativeSender &&
+      this.metlog === metlog &&
+      this.filters.every(readsHeadOnly) &&
+      !captured.isCapturing()
+    );
   }
 
   #metric(type, payload, { name, rate }, options) {
@@ -279,7 +289,7 @@ class MetlogClient {
         this.#send('timer', options, { payload: wholeMillis(elapsed), name, rate: rate() }),
     };
     let sum;
-    return new ClientTimer(() => {
+    return new ClientTimer(name, () => {
       if (this.#isDisabled(name)) {
         return undefined;
       }
@@ -311,6 +321,9 @@ class MetlogClient {
         return this.#refuse('filtered');
       }
       reason = 'send';
+      if (captured.isCapturing()) {
+        return captured.capture(message ?? messageOf(call));
+      }
       if (!(this.sender instanceof NativeSender) || message !== undefined) {
         this.#sendMessage(message ?? messageOf(call));
       } else if (report === undefined) {
@@ -382,8 +395,9 @@ const { metlog } = MetlogClient.prototype;
 class ClientTimer extends Stopwatch {
   #begin;
 
-  constructor(begin) {
+  constructor(name, begin) {
     super();
+    this.name = name;
     this.#begin = begin;
   }
 

@@ -22,31 +22,38 @@ const PROVIDERS = {
   typeRate: (types) => filters.typeRateProvider({ types }),
 };
 
+/** Names the file where code names none. */
+const FILE_VARIABLE = 'METLOG_CONFIG';
+
 let defaultClient;
 
 /**
- * Sets the default client up and gives it back: by settings, over `METLOG_*` variables, over a TOML file if one is named.
+ * Sets the default client up and gives it back: by settings, over `METLOG_*` variables, over the TOML file that is named
+ * here or by `METLOG_CONFIG`.
  * The client and its handles stay the same, however often this is called.
  */
 function configure(...given) {
-  const [file, settings = {}] = isPath(given[0]) ? given : [undefined, given[0]];
+  const [file, settings] = isPath(given[0]) ? given : [process.env[FILE_VARIABLE] || undefined, given[0]];
   const parts = partsOf(file, settings ?? {});
   defaultClient ??= new MetlogClient();
   apply(defaultClient, parts);
   return defaultClient;
 }
 
-/** The default client; set up by `METLOG_*` variables if nobody has configured it. Never throws. */
+/** The default client; set up by `METLOG_*` variables if nobody has configured it, and then it throws as `configure`. */
 function getClient() {
-  if (defaultClient === undefined) {
-    try {
-      configure();
-    } catch (error) {
-      native.warn('config', `${error.message}; the defaults are used`);
-      defaultClient = new MetlogClient(zmqPushSenderFactory());
-    }
+  return defaultClient ?? configure();
+}
+
+/** The same for those that never throw: a configuration that cannot be used is told, and the defaults are used. */
+function boundLate() {
+  try {
+    return getClient();
+  } catch (error) {
+    native.warn('config', `${error.message}; the defaults are used`);
+    defaultClient = new MetlogClient(zmqPushSenderFactory());
+    return defaultClient;
   }
-  return defaultClient;
 }
 
 function isPath(given) {
@@ -140,4 +147,4 @@ function camelCase(name) {
   return name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 }
 
-module.exports = { configure, getClient };
+module.exports = { boundLate, configure, getClient };

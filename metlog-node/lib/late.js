@@ -1,29 +1,27 @@
 // Handles of the default client that may be made before there is one: they find it at their first use.
 'use strict';
 
-const { getClient } = require('./configure.js');
+const { boundLate } = require('./configure.js');
 const { Stopwatch } = require('./measure.js');
 
 class LateCounter {
-  #name;
   #counter;
 
   constructor(name) {
-    this.#name = name;
+    this.name = name;
   }
 
   incr(count) {
-    this.#counter ??= getClient().aggregates.counter(this.#name);
+    this.#counter ??= boundLate().aggregates.counter(this.name);
     this.#counter.incr(count);
   }
 }
 
 class LateGauge {
-  #name;
   #gauge;
 
   constructor(name) {
-    this.#name = name;
+    this.name = name;
   }
 
   set(value) {
@@ -35,22 +33,21 @@ class LateGauge {
   }
 
   #found() {
-    this.#gauge ??= getClient().aggregates.gauge(this.#name);
+    this.#gauge ??= boundLate().aggregates.gauge(this.name);
     return this.#gauge;
   }
 }
 
 class LateTimer extends Stopwatch {
-  #name;
   #timer;
 
   constructor(name) {
     super();
-    this.#name = name;
+    this.name = name;
   }
 
   record(millis) {
-    this.#timer ??= getClient().aggregates.timer(this.#name);
+    this.#timer ??= boundLate().aggregates.timer(this.name);
     this.#timer.record(millis);
   }
 }

@@ -8,6 +8,7 @@
 const { clearInterval, setInterval } = require('node:timers');
 
 const native = require('./native.js');
+const { capture, isCapturing } = require('./captured.js');
 const { atExit } = require('./life.js');
 const { NativeSender } = require('./native_sender.js');
 const { text } = require('./plain.js');
@@ -31,11 +32,14 @@ const NO_SLOT = -1;
 /** What the last hand-over of a thread has to ask. One that nobody holds leaves its arrays to the addon. */
 const all = new Set();
 
-atExit(() => {
+/** Gives the core what all clients of this thread have summed. */
+function handOverAll() {
   for (const reference of all) {
     reference.deref()?.handOver();
   }
-});
+}
+
+atExit(handOverAll);
 
 class Sums {
   /** One slot for each name. */
@@ -49,11 +53,14 @@ class Sums {
   #isOwn = true;
   /** Takes each sum where the sender is written in JavaScript. */
   #emit;
+  /** Makes a message of a sum that is captured. */
+  #messageOf;
   #timer;
   #reference = new WeakRef(this);
 
-  constructor(emit) {
+  constructor(emit, messageOf) {
     this.#emit = emit;
+    this.#messageOf = messageOf;
   }
 
   /** From now on sums go to `sender`, or to `emit` where it is none of the core's. What there is was handed over. */
@@ -99,10 +106,10 @@ class Sums {
 
   /** Adds to a gauge, which another thread may have set. */
   adjust(slot, change) {
-    if (Number.isNaN(this.values[slot])) {
+    if (Number.isNaN(this.values[slot]) && !isCapturing()) {
       native.adjustGauge(this.#handle, slot, change);
     } else {
-      this.values[slot] += change;
+      this.values[slot] = (this.values[slot] || 0) + change;
     }
   }
 
@@ -112,7 +119,7 @@ class Sums {
       return;
     }
     this.#takeOver();
-    if (this.#isOwn) {
+    if (this.#isOwn && !isCapturing()) {
       for (const { kind, payload, fields } of native.summed(this.#handle)) {
         this.#emit(kind, payload, JSON.parse(fields));
       }
@@ -127,12 +134,32 @@ class Sums {
   }
 
   #takeOver() {
-    native.takeOverSums(this.#handle);
+    if (isCapturing()) {
+      this.#capture();
+    } else {
+      native.takeOverSums(this.#handle);
+    }
     this.values.fill(0, 0, this.#names.length);
     for (const slot of this.#slots.gauge.values()) {
       this.values[slot] = Number.NaN;
     }
     this.#samples[0] = 0;
+  }
+
+  /** Gives a capture what the arrays hold. */
+  #capture() {
+    const give = (type, value, slot) => capture(this.#messageOf(type, value, this.#names[slot]));
+    for (const [slot, kind] of this.#kinds.entries()) {
+      const value = this.values[slot];
+      if (!Number.isNaN(value) && (kind === 'gauge' || value !== 0)) {
+        give(kind, value, slot);
+      }
+    }
+    for (let at = 1; at <= this.#samples[0]; at += 2) {
+      if (this.#samples[at + 1] >= 0) {
+        give('timer', Math.round(this.#samples[at + 1]), this.#samples[at]);
+      }
+    }
   }
 
   #enter(kind, name) {
@@ -189,4 +216,4 @@ class Sums {
   }
 }
 
-module.exports = { NO_SLOT, Sums };
+module.exports = { NO_SLOT, Sums, handOverAll };

@@ -1,19 +1,20 @@
-import type { Message, MetlogClient } from '../index.js';
+import type { Message } from '../index.js';
 
-/** What a client sends while it is captured. */
+/** What is sent while it is captured. */
 export interface Capture {
-  /** What was sent so far, in order, sums included. */
+  /** What was sent so far. */
   readonly messages: Message[];
-  /** From now on the client sends as before. */
+  /** From now on messages are sent as before. */
   stop(): Message[];
-  [Symbol.dispose](): Message[];
+  /** For `using`, where Node has it. */
+  [Symbol.dispose](): void;
 }
 
-/** Keeps what the default client, or `client`, sends from now on instead of sending it. */
-export declare function captureLogs(client?: MetlogClient): Capture;
-/** The messages that the default client sends while `fn` runs, until the promise it gives back is settled. */
+/**
+ * Keeps what every client of this thread sends from now on instead of sending it. Filters decide as ever; counts and
+ * gauges that are summed come as one message for each look at the list, their times as one each.
+ */
+export declare function captureLogs(): Capture;
+/** The messages sent while `fn` runs, until the promise it gives back is settled. */
 export declare function captureLogs(fn: () => Promise<unknown>): Promise<Message[]>;
 export declare function captureLogs(fn: () => unknown): Message[];
-/** The messages that `client` sends while `fn` runs. */
-export declare function captureLogs(client: MetlogClient, fn: () => Promise<unknown>): Promise<Message[]>;
-export declare function captureLogs(client: MetlogClient, fn: () => unknown): Message[];

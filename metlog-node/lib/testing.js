@@ -3,20 +3,18 @@
 
 const { types } = require('node:util');
 
-const { getClient } = require('./configure.js');
-const { memorySenderFactory } = require('./senders.js');
+const captured = require('./captured.js');
+const { handOverAll } = require('./sums.js');
 
 /**
- * Keeps what a client sends from now on instead of sending it, the default client unless told. With `fn`, gives back the
- * messages sent inside, a promise of them where `fn` gives back one; without, a capture to be stopped.
+ * Keeps what every client of this thread sends from now on instead of sending it. Filters decide as ever. With `fn`,
+ * gives back the messages sent inside, a promise of them where `fn` gives back one; without, a capture to be stopped.
  */
-function captureLogs(...given) {
-  const [client, fn] = typeof given[0] === 'function' ? [undefined, given[0]] : given;
-  const capture = new Capture(client ?? getClient());
-  return fn === undefined ? capture : captured(capture, fn);
-}
-
-function captured(capture, fn) {
+function captureLogs(fn) {
+  const capture = new Capture();
+  if (fn === undefined) {
+    return capture;
+  }
   let result;
   try {
     result = fn();
@@ -24,51 +22,41 @@ function captured(capture, fn) {
     capture.stop();
     throw error;
   }
-  return types.isPromise(result)
-    ? result.then(
-        () => capture.stop(),
-        (error) => {
-          capture.stop();
-          throw error;
-        },
-      )
-    : capture.stop();
+  return types.isPromise(result) ? settled(capture, result) : capture.stop();
+}
+
+async function settled(capture, promise) {
+  try {
+    await promise;
+  } finally {
+    capture.stop();
+  }
+  return capture.messages;
 }
 
 class Capture {
-  #client;
-  #before;
-  #memory = memorySenderFactory();
-  #last;
+  #messages = [];
+  #isOpen = true;
 
-  constructor(client) {
-    this.#client = client;
-    this.#before = client.sender;
-    this.#replace(this.#memory);
+  constructor() {
+    handOverAll();
+    captured.begin(this.#messages);
   }
 
-  /** What was sent so far, sums included. */
+  /** What was sent so far. */
   get messages() {
-    if (this.#last !== undefined) {
-      return this.#last;
+    if (this.#isOpen) {
+      handOverAll();
     }
-    this.#client.flush();
-    return this.#memory.messages;
+    return this.#messages;
   }
 
-  /** From now on the client sends as before; gives back what was sent. */
+  /** From now on messages are sent as before; gives back those that were captured. */
   stop() {
-    if (this.#last === undefined) {
-      this.#last = this.messages;
-      this.#replace(this.#before);
-      this.#memory.close(0);
-    }
-    return this.#last;
-  }
-
-  #replace(sender) {
-    const { logger, severity, disabledTimers, filters } = this.#client;
-    this.#client.setup(sender, logger, severity, disabledTimers, filters);
+    const { messages } = this;
+    this.#isOpen = false;
+    captured.end(messages);
+    return messages;
   }
 }
 

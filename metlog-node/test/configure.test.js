@@ -69,6 +69,7 @@ test('settings come before the environment, and that before a file', async (t) =
     [JSON.stringify(file), {}, ['file', 3]],
     [`new URL(${JSON.stringify(pathToFileURL(file))})`, { METLOG_LOGGER: 'environment' }, ['environment', 3]],
     [`${JSON.stringify(file)}, { logger: 'code' }`, { METLOG_LOGGER: 'environment' }, ['code', 3]],
+    ['', { METLOG_CONFIG: file }, ['file', 3]],
     ['', { METLOG_LOGGER: 'e', METLOG_SENDER_CLASS: 'file', METLOG_SENDER_FILEPATH: sent }, ['e', 6]],
   ];
   for (const [given, env, expected] of table) {

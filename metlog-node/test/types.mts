@@ -5,5 +5,5 @@ import { captureLogs } from 'metlog/testing';
 
 const client: MetlogClient = configure({ filters: [severityMaxProvider({ severity: SEVERITY.NOTICE })] });
 const same: typeof configure = metlog.configure;
-const messages = await captureLogs(client, async () => client.info('hello'));
+const messages = await captureLogs(async () => client.info('hello'));
 void [same, messages.length];

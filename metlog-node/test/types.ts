@@ -103,7 +103,7 @@ async function* rows(): AsyncGenerator<number> {
 }
 const timedRows: () => AsyncGenerator<number> = modern.timer(rows, 'rows');
 const sent: Message[] = captureLogs(() => requests.incr());
-const sentLater: Promise<Message[]> = captureLogs(modern, async () => modern.info('x'));
+const sentLater: Promise<Message[]> = captureLogs(async () => modern.info('x'));
 const encoded: [string, Uint8Array][] = sent.map((message) => [
   jsonEncoder(message),
   msgpackEncoder(message),
