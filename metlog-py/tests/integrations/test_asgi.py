@@ -60,7 +60,9 @@ ROUTES = [
 def test_starlettes_routes(service, server):
     for path, _, status, _ in ROUTES:
         assert service.get(path)[0] == status
-    timers = {timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 4)}
+    timers = {
+        timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 4)
+    }
     for path, route, status, name in ROUTES:
         assert (timers[path]["route"], timers[path]["status"]) == (route, status), path
         if name:

@@ -28,7 +28,9 @@ def test_routes_statuses_and_exceptions(service, server):
     service.get("/livez")
     for path, _, status, _ in ROUTES:
         assert service.get(path)[0] == status
-    timers = {timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 6)}
+    timers = {
+        timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 6)
+    }
     for path, route, status, _ in ROUTES:
         assert (timers[path]["route"], timers[path]["status"]) == (route, status), path
     raised = {path for path, _, _, raises in ROUTES if raises}

@@ -22,7 +22,9 @@ ROUTES = [
 def test_routes_of_routers_and_mounted_applications(service, server):
     for path, _, status in ROUTES:
         assert service.get(path)[0] == status
-    timers = {timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 5)}
+    timers = {
+        timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 5)
+    }
     for path, route, status in ROUTES:
         assert (timers[path]["route"], timers[path]["status"]) == (route, status), path
     (told,) = service.wait_for("http.server.exception")

@@ -19,7 +19,9 @@ def test_routes_statuses_and_exceptions(service):
     service.get("/livez")
     for path, _, status in ROUTES:
         assert service.get(path)[0] == status
-    timers = {timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 6)}
+    timers = {
+        timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 6)
+    }
     for path, route, status in ROUTES:
         assert (timers[path]["route"], timers[path]["status"]) == (route, status), path
     # What the application has a handler for is no fault.

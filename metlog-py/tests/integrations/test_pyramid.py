@@ -19,7 +19,9 @@ def test_routes_statuses_and_exceptions(service):
     service.get("/livez")
     answers = {path: service.get(path) for path, _, _ in ROUTES}
     assert answers["/download"][1] == (APPS / "pyramid_app.py").read_text()
-    timers = {timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 6)}
+    timers = {
+        timer["fields"]["path"]: timer["fields"] for timer in service.wait_for("http.server.request", 6)
+    }
     for path, route, status in ROUTES:
         assert (timers[path]["route"], timers[path]["status"]) == (route, status), path
     # Also what an exception view has made an answer of 500 or more of.

@@ -76,7 +76,10 @@ def download(request):
     return FileResponse(open(__file__, "rb"))
 
 
-shop = [path("items/<int:number>/", show), re_path(r"^years/(?P<year>[0-9]{4})/$", lambda request, year: show(request))]
+shop = [
+    path("items/<int:number>/", show),
+    re_path(r"^years/(?P<year>[0-9]{4})/$", lambda request, year: show(request)),
+]
 urlpatterns = [
     path("", show),
     path("livez", show),
