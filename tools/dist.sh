@@ -8,8 +8,18 @@ daemons="metlog-$version-$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)"
 rm -rf dist
 mkdir -p "dist/$daemons"
 
-echo "== building the wheel"
-.venv/bin/maturin build --release --manifest-path metlog-py/Cargo.toml --interpreter .venv/bin/python --out dist
+echo "== packing the Python sources"
+.venv/bin/maturin sdist --manifest-path metlog-py/Cargo.toml --out dist
+
+# From the packed sources, outside the workspace: so they are complete.
+echo "== building the wheel from them"
+sources=$(mktemp -d)
+trap 'rm -rf "$sources"' EXIT
+tar -C "$sources" -xzf "dist/metlog-$version.tar.gz"
+(export CARGO_TARGET_DIR="$PWD/target" PYO3_PYTHON="$PWD/.venv/bin/python" &&
+    maturin="$PWD/.venv/bin/maturin" out="$PWD/dist" && cd "$sources/metlog-$version" &&
+    "$maturin" build --release --strip --interpreter "$PYO3_PYTHON" --out "$out")
+.venv/bin/python tools/check_wheel.py dist/*.whl
 
 echo "== building the daemons and the addon"
 cargo build --release -p metlog-sidecar -p metlog-grater -p metlog-node
