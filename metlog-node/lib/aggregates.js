@@ -74,7 +74,7 @@ class Timer extends Stopwatch {
   /** Adds a time in milliseconds. One that is negative or no finite number is left out. */
   record(millis) {
     const sums = this.#sums;
-    sums.sample(this.#slot, finite(millis, Number.NaN));
+    sums.sample(this.#slot, typeof millis === 'number' ? millis : finite(millis, Number.NaN));
     if (this.#calls !== NO_SLOT) {
       sums.values[this.#calls] += 1;
     }

@@ -14,7 +14,7 @@ const { metlogError } = require('./errors.js');
 const { reportOf, sentryOf } = require('./exception.js');
 const { READS_HEAD_ONLY } = require('./filters.js');
 const { TIMEOUT_MS, handleSigterm } = require('./life.js');
-const { Stopwatch } = require('./measure.js');
+const { ClientTimer, isPlain, wholeMillis } = require('./metric.js');
 const { NativeSender } = require('./native_sender.js');
 const { text } = require('./plain.js');
 const { cefOf } = require('./security.js');
@@ -390,44 +390,5 @@ class MetlogClient {
 }
 
 const { metlog } = MetlogClient.prototype;
-
-/** A timer of a client by name. */
-class ClientTimer extends Stopwatch {
-  #begin;
-
-  constructor(name, begin) {
-    super();
-    this.name = name;
-    this.#begin = begin;
-  }
-
-  /** What takes one measurement: the dice are thrown when it begins. */
-  begin() {
-    return this.#begin();
-  }
-
-  /** Sends a time that was measured elsewhere, in milliseconds. */
-  record(millis) {
-    this.#begin()?.record(millis);
-  }
-}
-
-/** True for options that name nothing but a metric's count and rate. */
-function isPlain(options) {
-  try {
-    return options === undefined || options === null || Object.keys(options).every(isOfMetric);
-  } catch {
-    return false;
-  }
-}
-
-function isOfMetric(option) {
-  return option === 'count' || option === 'rate';
-}
-
-/** Milliseconds as the whole number a timer carries; what is no number stays as it is. */
-function wholeMillis(elapsed) {
-  return text(Number.isFinite(elapsed) ? Math.round(elapsed) : elapsed);
-}
 
 module.exports = { MetlogClient, tune };

@@ -45,6 +45,8 @@ class Sums {
   /** One slot for each name. */
   values = new Float64Array(FIRST_SLOTS);
   #samples = new Float64Array(1 + 2 * SAMPLES);
+  /** What `#samples[0]` says: a whole number is faster as a place than a double. */
+  #used = 0;
   #kinds = [];
   #names = [];
   #slots = { counter: new Map(), gauge: new Map(), timer: new Map() };
@@ -95,9 +97,10 @@ class Sums {
   /** Keeps a measurement. */
   sample(slot, millis) {
     const samples = this.#samples;
-    const used = samples[0];
+    const used = this.#used;
     samples[used + 1] = slot;
     samples[used + 2] = millis;
+    this.#used = used + 2;
     samples[0] = used + 2;
     if (used + 2 === 2 * SAMPLES) {
       this.#takeOver();
@@ -144,6 +147,7 @@ class Sums {
       this.values[slot] = Number.NaN;
     }
     this.#samples[0] = 0;
+    this.#used = 0;
   }
 
   /** Gives a capture what the arrays hold. */
