@@ -104,3 +104,19 @@ test('require and import share the default client', async () => {
   const { stdout } = await run(source, { node: ['--input-type=module'] });
   assert.equal(stdout, 'true\n');
 });
+
+test('every setting of the documentation has a type, and is taken', () => {
+  const documented = fs.readFileSync(path.join(ROOT, '../docs/configuration.md'), 'utf8');
+  const keys = [...documented.matchAll(/^\| `([a-z_]+)` \|.*`METLOG_/gm)].map(([, key]) => key);
+  assert.ok(keys.length > 20, keys.join());
+  const types = fs.readFileSync(path.join(ROOT, 'index.d.ts'), 'utf8');
+  const [, settings] = /export interface Settings \{(.*?)^\}/ms.exec(types);
+  for (const key of keys) {
+    const name = key.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+    assert.ok(settings.includes(`  ${name}?: `), `${name} is in index.d.ts`);
+    assert.throws(() => configure({ [name]: { none: { of: 'these' } } }), {
+      code: 'config',
+      message: new RegExp(`^configure\\(\\): ${name} is `),
+    });
+  }
+});
