@@ -93,11 +93,13 @@ workspace: $(PYTHON_TOOLS)
 $(ADDON): workspace
 	@tools/install_addon.sh debug
 
-$(PYTHON_TOOLS): tools/requirements.txt | prerequisites
+$(PYTHON_TOOLS): tools/requirements.txt tools/requirements-uwsgi.txt | prerequisites
 	@echo "== installing the Python tools into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV_PYTHON) -m pip install --quiet --requirement $< \
 	    || { echo "error: pip could not install $<: see above" >&2; exit 1; }
+	@$(VENV_PYTHON) -m pip install --quiet --requirement tools/requirements-uwsgi.txt &> $(VENV)/uwsgi.log \
+	    || echo "   uWSGI cannot be compiled here, its tests will be skipped: see $(VENV)/uwsgi.log"
 	@touch $@
 
 $(WHEEL): $(PYTHON_TOOLS) $(CORE_SOURCES) $(call sources,metlog-py/src metlog-py/python) metlog-py/Cargo.toml metlog-py/pyproject.toml

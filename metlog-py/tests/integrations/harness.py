@@ -1,5 +1,6 @@
 """Servers and daemons as processes, and what arrived at the other end."""
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -120,10 +121,8 @@ class Program:
             raise AssertionError(f"does not end:\n{self.said()}") from None
 
     def kill(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
 
@@ -268,6 +267,25 @@ class Service:
     def kill(self) -> None:
         for program in self._programs:
             program.kill()
+
+
+def start_gunicorn(service: Service, *options: str, **env: str) -> Program:
+    # The control socket would be left behind.
+    server = service.start(
+        *("gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket", "--graceful-timeout", "10"),
+        *options,
+        **env,
+    )
+    service.port = int(server.wait_for(r"Listening at: http://127\.0\.0\.1:(\d+)"))
+    return server
+
+
+def start_uvicorn(service: Service, *options: str, **env: str) -> Program:
+    server = service.start("uvicorn", "--port", "0", *options, **env)
+    service.port = int(server.wait_for(r"Uvicorn running on http://127\.0\.0\.1:(\d+)"))
+    if "--workers" in options:
+        server.wait_for("Started server process", int(options[options.index("--workers") + 1]))
+    return server
 
 
 def pids(messages: Sequence[Mapping[str, Any]]) -> Counter[int]:

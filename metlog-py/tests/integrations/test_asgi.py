@@ -7,6 +7,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+pytest.importorskip("fastapi", reason="FastAPI and Starlette are only for Python 3.11 and newer")
+
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -15,18 +18,12 @@ from websockets.sync.client import connect
 
 from metlog.integrations.starlette import MetlogMiddleware
 
-from .harness import ROUNDS, pids
-
-
-def start(service, *options, **env):
-    server = service.start("uvicorn", "--port", "0", *options, **env)
-    service.port = int(server.wait_for(r"Uvicorn running on http://127\.0\.0\.1:(\d+)"))
-    return server
+from .harness import ROUNDS, pids, start_uvicorn
 
 
 @pytest.fixture
 def server(service):
-    return start(service, "asgi_app:starlette")
+    return start_uvicorn(service, "asgi_app:starlette")
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
@@ -36,9 +33,7 @@ def server(service):
     ids=["starlette", "fastapi_workers", "plain"],
 )
 def test_every_message_arrives_with_its_own_pid_and_nothing_hangs(service, app, options, round_):
-    server = start(service, f"asgi_app:{app}", *options)
-    if options:
-        server.wait_for("Started server process", 2)
+    server = start_uvicorn(service, f"asgi_app:{app}", *options)
     answered = service.load("/", 100)
     # uvicorn ends by the signal it was sent.
     assert server.end() in (0, -signal.SIGTERM)
@@ -143,11 +138,11 @@ BAD_ENDS = [
 
 def test_websockets_that_do_not_end_well(service, server):
     for path, text, _, _ in BAD_ENDS:
-        with contextlib.suppress(ConnectionClosed, InvalidStatus):
-            with connect(f"ws://127.0.0.1:{service.port}{path}") as connection:
-                if text is not None:
-                    connection.send(text)
-                    connection.recv()
+        url = f"ws://127.0.0.1:{service.port}{path}"
+        with contextlib.suppress(ConnectionClosed, InvalidStatus), connect(url) as connection:
+            if text is not None:
+                connection.send(text)
+                connection.recv()
     timers = service.wait_for("http.server.websocket.request", 3)
     statuses = {timer["fields"]["path"]: timer["fields"]["status"] for timer in timers}
     told = [message["fields"]["path"] for message in service.metrics("http.server.websocket.exception")]

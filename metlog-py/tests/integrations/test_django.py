@@ -2,8 +2,7 @@
 
 import pytest
 
-from . import test_asgi, test_gunicorn
-from .harness import pids
+from .harness import pids, start_gunicorn, start_uvicorn
 
 # By path the route, the status, and whether the view raises.
 ROUTES = [
@@ -18,8 +17,8 @@ ROUTES = [
 
 def start(service, server, *options):
     if server == "wsgi":
-        return test_gunicorn.start(service, "--preload", *options, "django_app:application")
-    return test_asgi.start(service, *options, "django_app:asgi")
+        return start_gunicorn(service, "--preload", *options, "django_app:application")
+    return start_uvicorn(service, *options, "django_app:asgi")
 
 
 @pytest.mark.parametrize("server", ["wsgi", "asgi"])
@@ -64,8 +63,6 @@ def test_logs_and_streams_are_bound_to_their_request(service, server):
 @pytest.mark.parametrize(("server", "path"), [("wsgi", "/"), ("asgi", "/"), ("asgi", "/async/")])
 def test_every_message_of_two_workers_arrives(service, server, path):
     program = start(service, server, "--workers", "2")
-    if server == "asgi":
-        program.wait_for("Started server process", 2)
     answered = service.load(path, 60)
     program.end()
     assert pids(service.wait_for("http.server.request", 60)) == answered

@@ -1,13 +1,19 @@
-"""FastAPI under uvicorn: the routes of included routers and mounted applications; `test_asgi.py` has the rest."""
+"""FastAPI under uvicorn: the routes of included routers and mounted applications.
+
+`test_asgi.py` has the rest.
+"""
 
 import pytest
 
-from .test_asgi import start
+pytest.importorskip("fastapi", reason="FastAPI and Starlette are only for Python 3.11 and newer")
+
+
+from .harness import start_uvicorn
 
 
 @pytest.fixture
 def server(service):
-    return start(service, "asgi_app:fastapi")
+    return start_uvicorn(service, "asgi_app:fastapi")
 
 
 ROUTES = [

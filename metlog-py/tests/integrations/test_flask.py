@@ -1,7 +1,6 @@
 """Flask under gunicorn."""
 
-from . import test_gunicorn
-from .harness import pids
+from .harness import pids, start_gunicorn
 
 # By path the route and the status.
 ROUTES = [
@@ -15,7 +14,7 @@ ROUTES = [
 
 
 def test_routes_statuses_and_exceptions(service):
-    test_gunicorn.start(service, "--preload", "flask_app:app")
+    start_gunicorn(service, "--preload", "flask_app:app")
     service.get("/livez")
     for path, _, status in ROUTES:
         assert service.get(path)[0] == status
@@ -33,7 +32,7 @@ def test_routes_statuses_and_exceptions(service):
 
 
 def test_a_stream_is_bound_to_its_request(service):
-    test_gunicorn.start(service, "flask_app:app")
+    start_gunicorn(service, "flask_app:app")
     assert service.get("/stream", headers={"X-Request-ID": "r-1"}) == (200, "x" * 3000)
     chunks = service.wait_for_type("chunk", 3)
     assert {(chunk["fields"]["request_id"], chunk["severity"]) for chunk in chunks} == {("r-1", 5)}
@@ -42,7 +41,7 @@ def test_a_stream_is_bound_to_its_request(service):
 
 
 def test_every_message_of_two_workers_arrives(service):
-    server = test_gunicorn.start(service, "--preload", "--workers", "2", "flask_app:app")
+    server = start_gunicorn(service, "--preload", "--workers", "2", "flask_app:app")
     answered = service.load("/", 60)
     assert server.end() == 0
     assert pids(service.wait_for("http.server.request", 60)) == answered

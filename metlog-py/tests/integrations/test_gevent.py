@@ -1,4 +1,7 @@
-"""gevent: greenlets of one thread keep apart what they time and what they have bound; `test_gunicorn.py` has its workers."""
+"""gevent: greenlets of one thread keep apart what they time and what they have bound.
+
+`test_gunicorn.py` has its workers.
+"""
 
 from .harness import pids
 

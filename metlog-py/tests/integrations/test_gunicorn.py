@@ -5,16 +5,7 @@ import threading
 
 import pytest
 
-from .harness import ROUNDS, pids
-
-# The control socket would be left behind.
-GUNICORN = ("gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket", "--graceful-timeout", "10")
-
-
-def start(service, *options, **env):
-    server = service.start(*GUNICORN, *options, **env)
-    service.port = int(server.wait_for(r"Listening at: http://127\.0\.0\.1:(\d+)"))
-    return server
+from .harness import ROUNDS, pids, start_gunicorn
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
@@ -24,7 +15,7 @@ def start(service, *options, **env):
     ids=["preload", "lazy", "preload_threads", "preload_gevent"],
 )
 def test_every_message_of_four_workers_arrives_with_its_own_pid(service, options, round_):
-    server = start(service, "--workers", "4", *options, "wsgi_app:application")
+    server = start_gunicorn(service, "--workers", "4", *options, "wsgi_app:application")
     answered = service.load("/", 200)
     assert server.pid not in answered
     assert server.end() == 0
@@ -37,7 +28,7 @@ def test_every_message_of_four_workers_arrives_with_its_own_pid(service, options
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_a_reload_under_load_loses_nothing(service, round_):
-    server = start(service, "--workers", "2", "wsgi_app:application")
+    server = start_gunicorn(service, "--workers", "2", "wsgi_app:application")
     answered = []
     load = threading.Thread(target=lambda: answered.append(service.load("/", 300)))
     load.start()
@@ -53,7 +44,9 @@ def test_a_reload_under_load_loses_nothing(service, round_):
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_workers_that_end_after_some_requests_lose_nothing(service, round_):
-    server = start(service, "--workers", "2", "--max-requests", "25", "--preload", "wsgi_app:application")
+    server = start_gunicorn(
+        service, "--workers", "2", "--max-requests", "25", "--preload", "wsgi_app:application"
+    )
     answered = service.load("/", 150, threads=4)
     assert server.end() == 0
     assert pids(service.wait_for("http.server.request", 150)) == answered
@@ -61,7 +54,7 @@ def test_workers_that_end_after_some_requests_lose_nothing(service, round_):
 
 
 def test_a_stream_is_timed_to_its_end_and_a_crash_is_captured(service):
-    server = start(service, "--workers", "1", "wsgi_app:application")
+    server = start_gunicorn(service, "--workers", "1", "wsgi_app:application")
     assert service.get("/stream") == (200, "x" * 3000)
     assert service.get("/crash")[0] == 500
     server.end()
@@ -74,7 +67,7 @@ def test_a_stream_is_timed_to_its_end_and_a_crash_is_captured(service):
 
 
 def test_the_logger_class_tells_of_requests_and_of_gunicorn_itself(service):
-    server = start(
+    server = start_gunicorn(
         service,
         *("--workers", "2", "--logger-class", "metlog.integrations.gunicorn.MetlogLogger"),
         "wsgi_app:application",

@@ -1,7 +1,6 @@
 """Pyramid under gunicorn."""
 
-from . import test_gunicorn
-from .harness import APPS, pids
+from .harness import APPS, pids, start_gunicorn
 
 # By path the route and the status.
 ROUTES = [
@@ -15,7 +14,7 @@ ROUTES = [
 
 
 def test_routes_statuses_and_exceptions(service):
-    test_gunicorn.start(service, "--preload", "pyramid_app:application")
+    start_gunicorn(service, "--preload", "pyramid_app:application")
     service.get("/livez")
     answers = {path: service.get(path) for path, _, _ in ROUTES}
     assert answers["/download"][1] == (APPS / "pyramid_app.py").read_text()
@@ -33,7 +32,7 @@ def test_routes_statuses_and_exceptions(service):
 
 
 def test_a_stream_is_bound_to_its_request_and_keeps_its_length(service):
-    test_gunicorn.start(service, "pyramid_app:application")
+    start_gunicorn(service, "pyramid_app:application")
     assert service.get("/stream", headers={"X-Request-ID": "r-1"}) == (200, "x" * 3000)
     chunks = service.wait_for_type("chunk", 3)
     assert {(chunk["fields"]["request_id"], chunk["severity"]) for chunk in chunks} == {("r-1", 5)}
@@ -42,7 +41,7 @@ def test_a_stream_is_bound_to_its_request_and_keeps_its_length(service):
 
 
 def test_every_message_of_two_workers_arrives(service):
-    server = test_gunicorn.start(service, "--preload", "--workers", "2", "pyramid_app:application")
+    server = start_gunicorn(service, "--preload", "--workers", "2", "pyramid_app:application")
     answered = service.load("/", 60)
     assert server.end() == 0
     assert pids(service.wait_for("http.server.request", 60)) == answered

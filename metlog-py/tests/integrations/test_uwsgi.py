@@ -10,24 +10,26 @@ from .harness import ROUNDS, SCRIPTS, pids
 
 pytestmark = pytest.mark.skipif(
     not (SCRIPTS / "uwsgi").exists(),
-    reason="uWSGI is not installed: it is compiled, which takes a C compiler and Python's headers and library",
+    reason="uWSGI is not installed: it takes a C compiler, and Python's headers and library",
 )
 
 
-def find_port(service, server, starts=1):
-    """A reload binds port 0 anew."""
-    service.port = int(server.wait_for(r"127\.0\.0\.1:(\d+) \(port auto-assigned\)", starts))
-
-
-def start(service, *options, **env):
+def start(service, workers, *options):
     server = service.start(
         *("uwsgi", "--http-socket", "127.0.0.1:0", "--master", "--die-on-term", "--need-app"),
-        *("--home", str(SCRIPTS.parent), *options),
-        **env,
+        *("--home", str(SCRIPTS.parent), "--workers", str(workers), *options),
+        *("--module", "wsgi_app:application"),
     )
-    find_port(service, server)
-    server.wait_for("spawned uWSGI worker")
+    wait_until_ready(service, server, workers, "--lazy-apps" in options)
     return server
+
+
+def wait_until_ready(service, server, workers, is_lazy, starts=1):
+    """Wait until all is loaded: a worker that is told to end before says that it could not."""
+    server.wait_for("spawned uWSGI worker", workers * starts)
+    server.wait_for("WSGI app 0 .* ready", (workers if is_lazy else 1) * starts)
+    # Each start binds port 0 anew.
+    service.port = int(server.wait_for(r"127\.0\.0\.1:(\d+) \(port auto-assigned\)", starts))
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
@@ -43,7 +45,7 @@ def start(service, *options, **env):
     ids=["preload", "lazy", "threads", "osafterfork", "max_requests"],
 )
 def test_every_message_of_four_workers_arrives_with_its_own_pid(service, options, round_):
-    server = start(service, "--workers", "4", *options, "--module", "wsgi_app:application")
+    server = start(service, 4, *options)
     answered = service.load("/", 150)
     assert server.end() == 0
     assert pids(service.wait_for("http.server.request", 150)) == answered
@@ -55,7 +57,7 @@ def test_every_message_of_four_workers_arrives_with_its_own_pid(service, options
 @pytest.mark.parametrize("round_", range(ROUNDS))
 @pytest.mark.parametrize("options", [(), ("--lazy-apps",)], ids=["preload", "lazy"])
 def test_a_reload_under_load_loses_nothing(service, options, round_):
-    server = start(service, "--workers", "2", *options, "--module", "wsgi_app:application")
+    server = start(service, 2, *options)
     answered = []
     # While it starts anew uWSGI refuses and resets connections.
     load = threading.Thread(target=lambda: answered.append(service.load("/", 200, may_fail=True)))
@@ -63,10 +65,7 @@ def test_a_reload_under_load_loses_nothing(service, options, round_):
     service.wait_for("http.server.request", 20)
     server.send(signal.SIGHUP)
     load.join()
-    server.wait_for("spawned uWSGI worker", 4)
-    find_port(service, server, 2)
-    # A lazy worker that is told to end while it loads says that it could not.
-    server.wait_for("WSGI app 0 .* ready", 4 if options else 2)
+    wait_until_ready(service, server, 2, bool(options), starts=2)
     after = service.load("/", 20)
     assert server.end() == 0
     expected = answered[0] + after
@@ -77,7 +76,7 @@ def test_a_reload_under_load_loses_nothing(service, options, round_):
 
 
 def test_a_stream_is_timed_to_its_end_and_a_crash_is_captured(service):
-    server = start(service, "--workers", "1", "--module", "wsgi_app:application")
+    server = start(service, 1)
     assert service.get("/stream") == (200, "x" * 3000)
     # uWSGI closes the connection without an answer.
     with pytest.raises(http.client.RemoteDisconnected):

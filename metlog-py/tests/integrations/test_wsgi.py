@@ -133,30 +133,30 @@ def test_a_client_that_goes_away_is_counted(client, sent):
     assert named(sent())["http.server.disconnect"]["fields"]["status"] == 200
 
 
-class Bug(Exception):
+class BugError(Exception):
     pass
 
 
 def raises_at_once(environ, start_response):
-    raise Bug
+    raise BugError
 
 
 def raises_later(environ, start_response):
     start_response(*START)
     yield b"x"
-    raise Bug
+    raise BugError
 
 
 @pytest.mark.parametrize(("app", "status"), [(raises_at_once, 500), (raises_later, 200)])
 def test_an_exception_passes_unchanged_and_is_captured_once(client, sent, app, status):
     # Two of them around each other, as happens.
-    with pytest.raises(Bug) as caught:
+    with pytest.raises(BugError) as caught:
         ask(MetlogMiddleware(MetlogMiddleware(app, client, exceptions=False), client))
     assert caught.value.__cause__ is None
     messages = sent()
     (told,) = of_type(messages, "sentry")
     assert told["fields"]["msg"] == "GET /page"
-    assert named(messages)["http.server.exception"]["fields"]["exception"] == "Bug"
+    assert named(messages)["http.server.exception"]["fields"]["exception"] == "BugError"
     assert named(messages)["http.server.request"]["fields"]["status"] == status
 
 
@@ -242,7 +242,7 @@ def test_an_error_of_ours_is_counted_and_the_application_goes_on(capsys):
 
     before = integrations.errors()
     assert ask(MetlogMiddleware(plain, Broken())) == b"plain"
-    with pytest.raises(Bug):
+    with pytest.raises(BugError):
         ask(MetlogMiddleware(raises_at_once, Broken()))
     assert integrations.errors() - before >= 4
     assert capsys.readouterr().err.count("an integration failed") == 1

@@ -34,7 +34,7 @@ class MetlogMiddleware(asgi.MetlogMiddleware):
         route = super().route_of(scope)
         if route is not None or "endpoint" not in scope:
             return route
-        # FastAPI says which route it was, and so does Starlette from 1.0 on; others only what the route calls.
+        # FastAPI and Starlette 1 say which route it was, Starlettes before only what that calls.
         if "route" in scope:
             return _with_prefix(scope)
         return self._search(scope)

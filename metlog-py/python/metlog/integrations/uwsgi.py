@@ -3,9 +3,9 @@
     application = ...
     release()                  # the last line of the module that uWSGI loads
 
-A reload (SIGHUP, `touch-reload`) has the master close every file that is not uWSGI's own, while the client's threads
-still use theirs; ZeroMQ then aborts the process. So whoever sends anything while the application loads lets go
-when it is loaded. With `lazy-apps` the master loads nothing and there is nothing to do.
+A reload (SIGHUP, `touch-reload`) has the master close every file that is not uWSGI's own, while the client's
+threads still use theirs; ZeroMQ then aborts the process. So an application that sends anything while it loads
+lets go at the end of that. With `lazy-apps` the master loads nothing and there is nothing to do.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, WebSocket
 from starlette.applications import Starlette
@@ -75,7 +76,7 @@ routes = [
     Route("/overlap/{number}", overlap),
     WebSocketRoute("/echo/{name}", echo),
     WebSocketRoute("/refuse", refuse),
-    Mount("/files", StaticFiles(directory=os.path.dirname(__file__))),
+    Mount("/files", StaticFiles(directory=Path(__file__).parent)),
     Mount("/tenants/{tenant}", routes=[Route("/items/{item_id}", show)]),
 ]
 starlette = Starlette(routes=routes, middleware=[Middleware(MetlogMiddleware)])

@@ -1,4 +1,7 @@
-"""Tasks, with a broker in a folder. `python celery_app.py NAME...` has some done, and says what they give back."""
+"""Tasks, with a broker in a folder.
+
+`python celery_app.py NAME...` has some done, and says what they give back.
+"""
 
 import os
 import sys
@@ -51,4 +54,4 @@ def die():
 
 if __name__ == "__main__":
     results = [app.tasks[f"shop.{name}"].delay() for name in sys.argv[1:]]
-    print(*(result.get(timeout=60, propagate=False) for result in results))
+    print(*(result.get(timeout=60, propagate=False) for result in results))  # noqa: T201 - a program

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import time
+from pathlib import Path
 
 import django
 from django.conf import settings
@@ -73,7 +74,7 @@ async def async_stream(request):
 
 
 def download(request):
-    return FileResponse(open(__file__, "rb"))
+    return FileResponse(Path(__file__).open("rb"))
 
 
 shop = [
