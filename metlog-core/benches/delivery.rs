@@ -36,8 +36,11 @@ use support::{
     per_operation, run,
 };
 
-/// Messages of one round, by all threads together.
+/// Messages of one round whose CPU time is measured, by all threads together.
 const COUNT: u32 = 400_000;
+
+/// Messages of one round whose rate is measured: for so long that starting the threads does not count.
+const MANY: u32 = 1_600_000;
 
 /// Messages whose way to the ack is timed, one after another.
 const SINGLE: u32 = 40;
@@ -60,21 +63,21 @@ fn client(target: impl Target + 'static) -> Client {
     Client::builder().logger("syncstorage").sender(target).build()
 }
 
-/// Sends [`COUNT`] messages from `threads` threads; all are accepted.
-fn flood(client: &Client, threads: u32) {
+/// Sends `count` messages from `threads` threads; all are accepted.
+fn flood(client: &Client, count: u32, threads: u32) {
     let before = client.stats().accepted;
     thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| send_paced(client, COUNT / threads));
+            scope.spawn(|| send_paced(client, count / threads));
         }
     });
     loop {
         let accepted = client.stats().accepted - before;
-        let missing = u64::from(COUNT).saturating_sub(accepted);
+        let missing = u64::from(count).saturating_sub(accepted);
         if missing == 0 {
             return;
         }
-        send_paced(client, u32::try_from(missing).unwrap_or(COUNT));
+        send_paced(client, u32::try_from(missing).unwrap_or(count));
     }
 }
 
@@ -111,15 +114,15 @@ impl Plain {
         self.0.send(frame, 0).expect("the receiver takes it");
     }
 
-    /// The floor: [`COUNT`] messages from `threads` threads.
-    fn flood(&mut self, threads: u32) {
+    /// The floor: `count` messages from `threads` threads.
+    fn flood(&mut self, count: u32, threads: u32) {
         let (producers, consumers): (Vec<_>, Vec<_>) =
             (0..threads).map(|_| RingBuffer::<u8>::new(RING_BYTES)).unzip();
         let ended = AtomicBool::new(false);
         let (socket, ended) = (&mut *self, &ended);
         thread::scope(|scope| {
             let worker = scope.spawn(move || socket.drain(consumers, ended));
-            let callers = producers.into_iter().map(|ring| scope.spawn(move || fill(ring, COUNT / threads)));
+            let callers = producers.into_iter().map(|ring| scope.spawn(move || fill(ring, count / threads)));
             callers.collect::<Vec<_>>().into_iter().for_each(|caller| caller.join().expect("a caller"));
             ended.store(true, Ordering::Release);
             worker.join().expect("the worker");
@@ -203,10 +206,10 @@ fn ready_made() -> (Vec<u8>, u32) {
 }
 
 /// CPU time of this process and wall time, for a message.
-fn both_times(work: impl FnOnce()) -> (f64, f64) {
+fn both_times(count: u32, work: impl FnOnce()) -> (f64, f64) {
     let started = Instant::now();
-    let cpu = in_this_process(COUNT, work);
-    (cpu, per_operation(started.elapsed(), COUNT))
+    let cpu = in_this_process(count, work);
+    (cpu, per_operation(started.elapsed(), count))
 }
 
 /// A client and its receiver.
@@ -228,11 +231,11 @@ impl Pair {
         Self { client, receiver }
     }
 
-    fn deliver(&mut self, threads: u32) -> (f64, f64) {
+    fn deliver(&mut self, count: u32, threads: u32) -> (f64, f64) {
         let Self { client, receiver } = self;
-        both_times(|| {
-            receiver.receives(COUNT, || {
-                flood(client, threads);
+        both_times(count, || {
+            receiver.receives(count, || {
+                flood(client, count, threads);
                 assert!(client.flush(TIMEOUT), "all has left");
             });
         })
@@ -268,8 +271,8 @@ impl Drop for Pair {
     }
 }
 
-fn deliver_plain(receiver: &mut Receiver, socket: &mut Plain, threads: u32) -> (f64, f64) {
-    both_times(|| receiver.receives(COUNT, || socket.flood(threads)))
+fn deliver_plain(receiver: &mut Receiver, socket: &mut Plain, count: u32, threads: u32) -> (f64, f64) {
+    both_times(count, || receiver.receives(count, || socket.flood(count, threads)))
 }
 
 const FLOOR: [&str; 2] = ["floor on tcp, 1 thread: CPU", "floor on tcp, 4 threads: CPU"];
@@ -284,9 +287,9 @@ fn on_tcp() -> Vec<Measure<'static>> {
     for (threads, (floor, ours)) in [1, 4].into_iter().zip(FLOOR.into_iter().zip(OURS)) {
         let mut receiver = Receiver::start(Kind::Pull, "tcp://127.0.0.1:*").expect("a receiver");
         let mut socket = Plain::connect(&receiver);
-        measures.push(measure(floor, move || deliver_plain(&mut receiver, &mut socket, threads).0));
+        measures.push(measure(floor, move || deliver_plain(&mut receiver, &mut socket, COUNT, threads).0));
         let mut pair = Pair::push("tcp://127.0.0.1:*");
-        measures.push(measure(ours, move || pair.deliver(threads).0));
+        measures.push(measure(ours, move || pair.deliver(COUNT, threads).0));
     }
     measures
 }
@@ -297,7 +300,7 @@ fn on_ipc(folder: &str) -> Vec<Measure<'static>> {
         Receiver::start(Kind::Pull, &format!("ipc://{folder}/ready.sock")).expect("a receiver");
     let socket = Plain::connect(&receiver);
     let (frame, each) = ready_made();
-    let count = COUNT / each * each * 4;
+    let count = MANY / each * each;
     let mut measures = vec![measure(READY_MADE, move || {
         let started = Instant::now();
         receiver.receives(count, || (0..count / each).for_each(|_| socket.send(&frame)));
@@ -307,9 +310,9 @@ fn on_ipc(folder: &str) -> Vec<Measure<'static>> {
         let mut receiver =
             Receiver::start(Kind::Pull, &format!("ipc://{folder}/floor{threads}.sock")).expect("a receiver");
         let mut socket = Plain::connect(&receiver);
-        measures.push(measure(floor, move || deliver_plain(&mut receiver, &mut socket, threads).1));
+        measures.push(measure(floor, move || deliver_plain(&mut receiver, &mut socket, MANY, threads).1));
         let mut pair = Pair::push(&format!("ipc://{folder}/ours{threads}.sock"));
-        measures.push(measure(name, move || pair.deliver(threads).1));
+        measures.push(measure(name, move || pair.deliver(MANY, threads).1));
     }
     measures
 }
@@ -323,8 +326,8 @@ fn acked_beside_push(folder: &str) -> Vec<Measure<'static>> {
     ] {
         let pair = Rc::new(std::cell::RefCell::new(pair));
         let (cpu, wall, single) = (pair.clone(), pair.clone(), pair);
-        let cpu = move || cpu.borrow_mut().deliver(1).0;
-        let wall = move || wall.borrow_mut().deliver(1).1;
+        let cpu = move || cpu.borrow_mut().deliver(COUNT, 1).0;
+        let wall = move || wall.borrow_mut().deliver(COUNT, 1).1;
         let single = move || single.borrow_mut().single();
         measures.push(measure(format!("{word} on ipc: CPU"), cpu));
         measures.push(measure(format!("{word} on ipc: wall"), wall));
@@ -353,7 +356,7 @@ fn show_memory(word: &str, folder: &str) {
         let endpoint = format!("ipc://{folder}/memory-{word}.sock");
         let mut pair = if word == "push" { Pair::push(&endpoint) } else { Pair::acked(&endpoint) };
         for _ in 0..ROUNDS {
-            pair.deliver(1);
+            pair.deliver(COUNT, 1);
         }
     }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

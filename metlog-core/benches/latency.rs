@@ -16,26 +16,34 @@ use support::{message::send, per_operation};
 /// Calls of one round at a full hand-off.
 const CALLS: u32 = 10_000_000;
 
-/// Calls of one round with a pause before each.
-const SELDOM: u32 = 200;
-const PAUSE: Duration = Duration::from_millis(10);
+/// Calls of one round with a pause before each: one in a thousand is to be seen.
+const SELDOM: u32 = 1_000;
+
+/// Before each of two that take turns: each of them is called a hundred times a second.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Calls of the peers, of which the middle is of interest.
+const SELDOM_BY_PEERS: u32 = 200;
 
 /// A figure may exceed the control's by this share: two runs of the control itself differ by as much.
 const TOLERANCE: f64 = 1.25;
 
-/// How long each run of `work` takes, in order of length.
-fn times(count: u32, pause: Option<Duration>, work: &dyn Fn()) -> Vec<Duration> {
+/// How long each run of each of `works` takes, in order of length. They take turns call by call, so that what the machine
+/// does for a while it does to all.
+fn times<const N: usize>(count: u32, pause: Option<Duration>, works: [&dyn Fn(); N]) -> [Vec<Duration>; N] {
     let clock = quanta::Clock::new();
-    let mut times = Vec::with_capacity(count as usize);
+    let mut times = works.map(|_| Vec::with_capacity(count as usize));
     for _ in 0..count {
-        if let Some(pause) = pause {
-            std::thread::sleep(pause);
+        for (times, work) in times.iter_mut().zip(works) {
+            if let Some(pause) = pause {
+                std::thread::sleep(pause);
+            }
+            let start = clock.raw();
+            work();
+            times.push(clock.delta(start, clock.raw()));
         }
-        let start = clock.raw();
-        work();
-        times.push(clock.delta(start, clock.raw()));
     }
-    times.sort_unstable();
+    times.iter_mut().for_each(|times| times.sort_unstable());
     times
 }
 
@@ -45,7 +53,9 @@ fn of_a_thousand(times: &[Duration], share: usize) -> f64 {
     times.get(place).map_or(f64::NAN, |time| per_operation(*time, 1))
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+/// The same as the median of all rounds.
+fn median_of(rounds: &[Vec<Duration>], share: usize) -> f64 {
+    let mut figures: Vec<f64> = rounds.iter().map(|times| of_a_thousand(times, share)).collect();
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
@@ -80,12 +90,11 @@ fn at_a_full_hand_off() -> bool {
     }
     let (mut controls, mut calls) = (Vec::new(), Vec::new());
     for _ in 0..support::ROUNDS {
-        controls.push(times(CALLS, None, &control));
-        calls.push(times(CALLS, None, &|| send(&client)));
+        controls.extend(times(CALLS, None, [&control]));
+        calls.extend(times(CALLS, None, [&|| send(&client)]));
     }
     client.close(Duration::from_millis(10));
-    let both =
-        |share| [&calls, &controls].map(|all| median(all.iter().map(|t| of_a_thousand(t, share)).collect()));
+    let both = |share| [&calls, &controls].map(|rounds| median_of(rounds, share));
     let ([p999, control_p999], [worst, control_worst]) = (both(999), both(1_000));
     verdict("refused by a full hand-off, p99.9", p999, control_p999)
         & verdict("refused by a full hand-off, worst", worst, control_worst)
@@ -107,9 +116,31 @@ impl sender::Sender for Sink {
     }
 }
 
-/// A call each 10 ms; all rounds together, since one has too few calls for a tail.
+/// A call each 10 ms, ours and the control's in turn, then those of the peers.
 fn seldom() -> bool {
     let client = Client::builder().logger("syncstorage").sender(Sink).build();
+    let ours = || send(&client);
+    // What a thread keeps for later has its size.
+    times(3_000, None, [&control, &ours]);
+    let (mut controls, mut calls) = (Vec::new(), Vec::new());
+    for _ in 0..support::ROUNDS {
+        let [control, ours] = times(SELDOM, Some(PAUSE), [&control, &ours]);
+        controls.push(control);
+        calls.push(ours);
+    }
+    client.close(Duration::from_millis(10));
+    show("control", &controls);
+    show("metlog", &calls);
+    show_peers();
+    verdict("100 calls a second, p99.9", median_of(&calls, 999), median_of(&controls, 999))
+}
+
+fn show(name: &str, rounds: &[Vec<Duration>]) {
+    let [middle, p999, worst] = [500, 999, 1_000].map(|share| median_of(rounds, share));
+    println!("{name:<31} each 10 ms: median {middle:>6.0}, p99.9 {p999:>6.0}, worst {worst:>6.0} ns");
+}
+
+fn show_peers() {
     let (writer, _guard) = tracing_appender::non_blocking(io::sink());
     let tracing = tracing::Dispatch::new(tracing_subscriber::fmt().json().with_writer(writer).finish());
     let drain = slog_async::Async::new(slog_json::Json::default(io::sink()).ignore_res()).build().fuse();
@@ -117,31 +148,14 @@ fn seldom() -> bool {
     let traced = || {
         tracing::info!(userid = 25, req_time = 4, path = "/1.1/bookmarks", "this is the payload!");
     };
-    let calls: [(&str, &dyn Fn()); 4] = [
-        ("control", &control),
-        ("metlog", &|| send(&client)),
-        ("tracing JSON, tracing-appender", &|| tracing::dispatcher::with_default(&tracing, traced)),
-        ("slog-async JSON", &|| {
-            slog::info!(slog, "this is the payload!"; "type" => "services", "userid" => 25, "req_time" => 4, "path" => "/1.1/bookmarks");
-        }),
-    ];
-    // What each keeps for later has its size.
-    calls.iter().for_each(|(_, call)| drop(times(3_000, None, call)));
-    let mut all = calls.map(|_| Vec::new());
-    for _ in 0..support::ROUNDS {
-        for (times_of, (_, call)) in all.iter_mut().zip(calls) {
-            times_of.extend(times(SELDOM, Some(PAUSE), call));
-        }
-    }
-    all.iter_mut().for_each(|times| times.sort_unstable());
-    for ((name, _), times) in calls.iter().zip(&all) {
-        let [middle, p999, worst] = [500, 999, 1_000].map(|share| of_a_thousand(times, share));
-        println!("{name:<31} each 10 ms: median {middle:>6.0}, p99.9 {p999:>6.0}, worst {worst:>6.0} ns");
-    }
-    let [control, ours, ..] =
-        [0, 1].map(|place| all.get(place).map_or(f64::NAN, |times| of_a_thousand(times, 999)));
-    client.close(Duration::from_millis(10));
-    verdict("100 calls a second, p99.9", ours, control)
+    let by_tracing = || tracing::dispatcher::with_default(&tracing, traced);
+    let by_slog = || {
+        slog::info!(slog, "this is the payload!"; "type" => "services", "userid" => 25, "req_time" => 4, "path" => "/1.1/bookmarks");
+    };
+    times(3_000, None, [&by_tracing, &by_slog]);
+    let [by_tracing, by_slog] = times(SELDOM_BY_PEERS, Some(PAUSE), [&by_tracing, &by_slog]);
+    show("tracing JSON, tracing-appender", &[by_tracing]);
+    show("slog-async JSON", &[by_slog]);
 }
 
 fn main() -> ExitCode {

@@ -108,7 +108,7 @@ fn connect(word: &str, folder: &Path) -> Client {
 fn deliver(client: &Client, sidecar: &Sidecar) -> (f64, f64) {
     let expected = sidecar.safe() + u64::from(COUNT);
     let (started, spent) = (Instant::now(), ProcessTime::now());
-    flood(client, 1);
+    flood(client, COUNT, 1);
     assert!(client.flush(TIMEOUT), "all has left");
     let asking = ThreadTime::now();
     while sidecar.safe() < expected {
@@ -165,7 +165,7 @@ pub(crate) fn deliver_only(word: &str, folder: &Path) {
     calm.sort_by(f64::total_cmp);
     print!("CPU at 10,000 a second {:.1} ns a message, ", calm.get(ROUNDS / 2).unwrap_or(&f64::NAN));
     for _ in 0..3 {
-        flood(&client, 1);
+        flood(&client, COUNT, 1);
         assert!(client.flush(TIMEOUT), "all has left");
     }
     client.close(TIMEOUT);
