@@ -12,15 +12,25 @@ function ended(result, taker, started) {
   if (types.isPromise(result)) {
     return result.finally(done);
   }
-  if (types.isGeneratorObject(result)) {
-    return watched(result, done);
+  if (!isWatchable(result) || !watch(result, done)) {
+    done();
   }
-  done();
   return result;
 }
 
-/** The generator itself, which calls `done` when it ends: by its last value, by `return`, or by an exception. */
-function watched(generator, done) {
+/** True for generators, and for what compilers make of asynchronous ones. A stream is neither: others may read it. */
+function isWatchable(result) {
+  try {
+    const isAsync = () =>
+      typeof result.next === 'function' && typeof result[Symbol.asyncIterator] === 'function';
+    return types.isGeneratorObject(result) || isAsync();
+  } catch {
+    return false;
+  }
+}
+
+/** Has the generator call `done` when it ends: by its last value, by `return`, or by an exception. False when it is frozen. */
+function watch(generator, done) {
   let isOpen = true;
   const end = () => {
     if (isOpen) {
@@ -38,11 +48,11 @@ function watched(generator, done) {
     end();
     throw error;
   };
-  for (const name of ['next', 'return', 'throw']) {
-    const value = watchedStep(generator[name], look, fail);
-    Object.defineProperty(generator, name, { configurable: true, writable: true, value });
-  }
-  return generator;
+  return ['next', 'return', 'throw'].every((name) => {
+    const step = generator[name];
+    const value = typeof step === 'function' ? watchedStep(step, look, fail) : step;
+    return Reflect.defineProperty(generator, name, { configurable: true, writable: true, value });
+  });
 }
 
 function watchedStep(step, look, fail) {

@@ -83,6 +83,35 @@ const GENERATORS = {
   },
 };
 
+/** As compilers write asynchronous generators for older engines. */
+function compiled() {
+  const generator = GENERATORS['an asynchronous generator']();
+  return {
+    next: (value) => generator.next(value),
+    return: (value) => generator.return(value),
+    throw: (error) => generator.throw(error),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+GENERATORS['a compiled generator'] = compiled;
+
+test('a generator that is frozen, and what is none, are timed until they are given back', () => {
+  const { client, sender } = memoryClient();
+  for (const result of [
+    Object.freeze(GENERATORS['a generator']()),
+    [1].values(),
+    new Map().keys(),
+    {},
+    [1],
+  ]) {
+    assert.equal(client.timer(() => result, 'n')(), result);
+  }
+  assert.equal(sender.messages.length, 5);
+});
+
 for (const [name, rows] of Object.entries(GENERATORS)) {
   test(`${name} is timed until its end, once`, async () => {
     const { client, sender } = memoryClient();
