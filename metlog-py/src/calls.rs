@@ -20,9 +20,11 @@ use pyo3::{
 
 use crate::{
     bound,
-    client::{Client, State},
+    client::Client,
     columns::{Arguments, Columns},
-    handles, text,
+    handles,
+    state::State,
+    text, value,
 };
 
 /// Why a call sent nothing.
@@ -127,6 +129,50 @@ pub(crate) fn metric(
     })
 }
 
+/// Sends a metric that says nothing but its name and value, where nothing needs converting: most calls, and a quarter
+/// of the time of [`metric`]. False where something does, and nothing was sent.
+#[inline]
+pub(crate) fn plain_metric(
+    slf: &Bound<'_, Client>,
+    metric: Metric,
+    name: &Bound<'_, PyAny>,
+    value: Count,
+) -> bool {
+    let Some(name) = value::plain_text(name) else { return false };
+    let state = slf.get().state();
+    let send = || {
+        if state.sums_calls() {
+            handles::sum(&state, metric, name, value);
+            return true;
+        }
+        if state.makes_dicts() || bound::current(slf.py()).is_some() {
+            return false;
+        }
+        send_metric(&state, metric, name, (value, Rate::ALL), state.defaults().options());
+        true
+    };
+    // A panic has counted nothing.
+    catch_unwind(AssertUnwindSafe(send)).unwrap_or_else(|_| {
+        state.core.refuse(Reason::Encode);
+        true
+    })
+}
+
+#[inline]
+fn send_metric(
+    state: &State,
+    metric: Metric,
+    name: &str,
+    (value, rate): (Count, Rate),
+    options: Options<'_>,
+) {
+    match metric {
+        Metric::Counter => state.core.incr_with(name, value, rate, options),
+        Metric::Gauge => state.core.gauge_with(name, value, rate, options),
+        Metric::Timer => state.core.timer_send_with(name, millis(value), rate, options),
+    }
+}
+
 /// Sends a timer that took `elapsed` milliseconds; a share `rate` of them is measured.
 pub(crate) fn measured(
     slf: &Bound<'_, Client>,
@@ -135,9 +181,13 @@ pub(crate) fn measured(
     rate: Rate,
     arguments: &Arguments<'_, '_>,
 ) -> PyResult<()> {
+    let elapsed = Count::Float(elapsed);
+    if rate == Rate::ALL && arguments.is_plain() && plain_metric(slf, Metric::Timer, name, elapsed) {
+        return Ok(());
+    }
     let state = slf.get().state();
     shielded(slf.py(), &state.core, || {
-        deliver_metric(slf, &state, Metric::Timer, (name, Count::Float(elapsed), rate), arguments)
+        deliver_metric(slf, &state, Metric::Timer, (name, elapsed, rate), arguments)
     })
 }
 
@@ -160,18 +210,9 @@ fn deliver_metric(
     if state.makes_dicts() {
         return Ok(metric_by_dict(slf, metric, name, (value, rate), arguments)?);
     }
-    let name = text::of_name(name);
-    let send = |options: Options<'_>| match metric {
-        Metric::Counter => state.core.incr_with(&name, value, rate, options),
-        Metric::Gauge => state.core.gauge_with(&name, value, rate, options),
-        Metric::Timer => state.core.timer_send_with(&name, millis(value), rate, options),
-    };
-    if arguments.is_plain() && bound::current(slf.py()).is_none() {
-        // Most calls: there is nothing to convert.
-        send(state.defaults().options());
-    } else {
-        Columns::read(slf.py(), arguments)?.deliver(&state.defaults(), send);
-    }
+    let (name, number) = (text::of_name(name), (value, rate));
+    let columns = Columns::read(slf.py(), arguments)?;
+    columns.deliver(&state.defaults(), |options| send_metric(state, metric, &name, number, options));
     Ok(())
 }
 

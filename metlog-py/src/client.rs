@@ -6,12 +6,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arc_swap::{ArcSwap, Guard};
 use metlog_core::{
     Severity,
+    client::Count,
     config::{EXIT_TIMEOUT, Settings},
     stats::Reason,
 };
@@ -19,19 +20,19 @@ use pyo3::{
     exceptions::{PyBaseException, PyValueError},
     prelude::*,
     sync::PyOnceLock,
-    types::{PyDict, PyInt, PyString, PyTraceback, PyTuple, PyWeakrefReference},
+    types::{PyDict, PyString, PyTraceback, PyTuple, PyWeakrefReference},
 };
 
 use crate::{
     block_timer::{self, Said},
     calls::{self, Metric, Sample, log, metric},
-    capture,
-    columns::{self, Arguments, Defaults},
+    columns::{self, Arguments},
     exception::{self, Dsn, Told},
     filters::Filter,
     handles,
     reports::{Report, Stats},
     settings::Settings as Given,
+    state::State,
     sums::Sums,
     targets::Target,
     text,
@@ -47,64 +48,8 @@ pub(crate) struct Client {
     state: ArcSwap<State>,
     /// Messages that a Python sender has taken.
     sent_by_dict: AtomicU64,
-    /// Set while the object has a `timer_send` of its own.
-    times_by_method: AtomicBool,
-}
-
-/// What setting up changes, as one.
-pub(crate) struct State {
-    pub(crate) core: metlog_core::Client,
-    /// True: messages become dicts for `send_message`.
-    pub(crate) by_dict: bool,
-    logger: Py<PyAny>,
-    logger_text: String,
-    severity: Py<PyAny>,
-    level: Option<Severity>,
-    settings: Settings,
-    /// Of a client that makes dicts.
-    sums: Option<Arc<Sums>>,
-    /// The severity that sums leave with.
-    sum_level: Option<Severity>,
-}
-
-impl State {
-    /// True when messages become dicts: for Python senders, and for tests.
-    pub(crate) fn makes_dicts(&self) -> bool {
-        self.by_dict || capture::is_on()
-    }
-
-    /// The core that sums.
-    pub(crate) fn summing(&self) -> &metlog_core::Client {
-        self.sums.as_ref().map_or(&self.core, Sums::core)
-    }
-
-    /// True when a call that says nothing but its name and value is summed.
-    #[inline]
-    pub(crate) fn sums_calls(&self) -> bool {
-        self.settings.aggregate
-            && self.level == self.sum_level
-            && self.logger_text == self.core.logger()
-            && !capture::is_on()
-    }
-
-    fn flush(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
-        let summed = self.sums.as_ref().is_none_or(|sums| sums.flush(timeout));
-        self.core.flush(deadline.saturating_duration_since(Instant::now())) && summed
-    }
-
-    /// Hands over what is left.
-    fn close(&self, timeout: Duration) -> metlog_core::client::Report {
-        let deadline = Instant::now() + timeout;
-        if let Some(sums) = &self.sums {
-            sums.close(timeout);
-        }
-        self.core.close(deadline.saturating_duration_since(Instant::now()))
-    }
-
-    pub(crate) fn defaults(&self) -> Defaults<'_> {
-        Defaults { logger: &self.logger_text, severity: self.level.unwrap_or_default() }
-    }
+    /// Set while the object has a `metlog` or a `timer_send` of its own.
+    has_own_methods: AtomicBool,
 }
 
 /// A `payload` argument: the empty text unless it is given; `None` is a payload too.
@@ -123,20 +68,14 @@ impl<'py> FromPyObject<'_, 'py> for Payload<'py> {
 impl Client {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(py: Python<'_>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        let state = State {
-            core: metlog_core::Client::builder().build(),
-            by_dict: true,
-            logger: PyString::new(py, "").into_any().unbind(),
-            severity: PyInt::new(py, Severity::default().as_u8()).into_any().unbind(),
-            logger_text: String::new(),
-            level: None,
-            settings: Settings::default(),
-            sums: None,
-            sum_level: None,
-        };
+    fn new(
+        py: Python<'_>,
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let state = State::unconnected(py)?;
         let state = ArcSwap::from_pointee(state);
-        Self { state, sent_by_dict: AtomicU64::new(0), times_by_method: AtomicBool::new(false) }
+        Ok(Self { state, sent_by_dict: AtomicU64::new(0), has_own_methods: AtomicBool::new(false) })
     }
 
     /// Has the core send to `target` what passes `filters`. Waits until the target before has what it was given, two
@@ -187,15 +126,8 @@ impl Client {
 
     #[setter]
     fn set_logger(&self, py: Python<'_>, logger: &Object<'_>) {
-        let before = self.state.load();
-        self.replace(State {
-            logger: logger.clone().unbind(),
-            logger_text: text::of_name(logger).into_owned(),
-            severity: before.severity.clone_ref(py),
-            core: before.core.clone(),
-            sums: before.sums.clone(),
-            ..**before
-        });
+        let logger_text = text::of_name(logger).into_owned();
+        self.replace(State { logger: logger.clone().unbind(), logger_text, ..self.state().copy(py) });
     }
 
     /// The default severity of every message.
@@ -206,16 +138,19 @@ impl Client {
 
     #[setter]
     fn set_severity(&self, py: Python<'_>, severity: &Object<'_>) {
-        let before = self.state.load();
-        self.replace(State {
-            severity: severity.clone().unbind(),
-            level: Some(columns::severity(severity).unwrap_or_default()),
-            logger: before.logger.clone_ref(py),
-            logger_text: before.logger_text.clone(),
-            core: before.core.clone(),
-            sums: before.sums.clone(),
-            ..**before
-        });
+        let level = columns::severity(severity);
+        self.replace(State { severity: severity.clone().unbind(), level, ..self.state().copy(py) });
+    }
+
+    /// Names of timers that measure nothing, `*` for all of them.
+    #[getter(_disabled_timers)]
+    fn disabled_timers(&self, py: Python<'_>) -> Py<PyAny> {
+        self.state.load().disabled_timers.clone_ref(py)
+    }
+
+    #[setter(_disabled_timers)]
+    fn set_disabled_timers(&self, py: Python<'_>, disabled_timers: Py<PyAny>) {
+        self.replace(State { disabled_timers, ..self.state().copy(py) });
     }
 
     /// Sends a message of any type. Never waits, never fails: what is refused is counted.
@@ -247,6 +182,10 @@ impl Client {
         fields: Option<&Object<'_>>,
         rate: Option<&Object<'_>>,
     ) -> PyResult<()> {
+        let is_plain = count.is_none() && logger.is_none() && severity.is_none() && fields.is_none();
+        if is_plain && rate.is_none() && calls::plain_metric(slf, Metric::Counter, name, Count::Int(1)) {
+            return Ok(());
+        }
         metric(
             slf,
             Metric::Counter,
@@ -312,9 +251,9 @@ impl Client {
         block_timer::of_call(slf, name, Said { logger, severity, fields, rate: calls::rate(rate) })
     }
 
-    /// Says whether timers are to report through the `timer_send` of the object.
-    fn time_by_method(&self, by_method: bool) {
-        self.times_by_method.store(by_method, Ordering::Relaxed);
+    /// Says whether the object has a `metlog` or a `timer_send` of its own, which timers and handlers then call.
+    fn set_own_methods(&self, has_own_methods: bool) {
+        self.has_own_methods.store(has_own_methods, Ordering::Relaxed);
     }
 
     /// Logs a text of severity 7.
@@ -496,9 +435,27 @@ impl Client {
     /// True unless `timer_send` was overridden, in a class or on the object.
     pub(crate) fn sends_timers(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
         static OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let (py, name) = (slf.py(), pyo3::intern!(slf.py(), "timer_send"));
-        let own = OWN.get_or_try_init(py, || py.get_type::<Self>().getattr(name).map(Bound::unbind))?;
-        Ok(!self.times_by_method.load(Ordering::Relaxed) && slf.get_type().getattr(name)?.is(own))
+        self.is_as_it_was(slf, pyo3::intern!(slf.py(), "timer_send"), &OWN)
+    }
+
+    /// True unless `metlog` was overridden, in a class or on the object.
+    pub(crate) fn sends_messages(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
+        static OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        self.is_as_it_was(slf, pyo3::intern!(slf.py(), "metlog"), &OWN)
+    }
+
+    fn is_as_it_was(
+        &self,
+        slf: &Bound<'_, Self>,
+        method: &Bound<'_, PyString>,
+        own: &PyOnceLock<Py<PyAny>>,
+    ) -> PyResult<bool> {
+        if self.has_own_methods.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let py = slf.py();
+        let own = own.get_or_try_init(py, || py.get_type::<Self>().getattr(method).map(Bound::unbind))?;
+        Ok(slf.get_type().getattr(method)?.is(own))
     }
 
     fn builder(&self, settings: Settings) -> metlog_core::ClientBuilder {
@@ -515,17 +472,8 @@ impl Client {
         sums: Option<Arc<Sums>>,
     ) {
         let before = self.state.load_full();
-        self.replace(State {
-            core,
-            by_dict: sums.is_some(),
-            logger: before.logger.clone_ref(py),
-            logger_text: before.logger_text.clone(),
-            severity: before.severity.clone_ref(py),
-            level: before.level,
-            settings,
-            sums,
-            sum_level: before.level,
-        });
+        let (by_dict, sum_level) = (sums.is_some(), before.level);
+        self.replace(State { core, by_dict, settings, sums, sum_level, ..before.copy(py) });
         handles::bind_anew();
         py.detach(|| before.close(EXIT_TIMEOUT));
     }

@@ -28,7 +28,8 @@ use crate::{
     NotPicklableError,
     calls::{self, Metric},
     capture,
-    client::{Client, State},
+    client::Client,
+    state::State,
     text,
 };
 

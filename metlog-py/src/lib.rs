@@ -1,10 +1,11 @@
 //! The module `metlog._metlog`: turns Python values into the core's and calls it. What metlog means is the core's.
 //!
-//! - `client`: the class below `metlog.client.MetlogClient`
+//! - `client`: the class below `metlog.client.MetlogClient`; `state`: what setting it up changes
 //! - `calls`: what its methods do
 //! - `columns`: the arguments of one call
 //! - `value`: any Python value as MessagePack
 //! - `handles`: counters, gauges and timers that are summed; `sums`: how those of a Python sender leave
+//! - `block_timer`, `measured`: what `client.timer` gives; `records`: those of the standard library's `logging`
 //! - `bound`: fields bound for a context
 //! - `settings`: keywords, files and the environment; `capture`: what tests see
 //! - `exception`, `locals`: exceptions, and the variables of their frames
@@ -27,8 +28,11 @@ mod filters;
 mod handles;
 mod handshake;
 mod locals;
+mod measured;
+mod records;
 mod reports;
 mod settings;
+mod state;
 mod sums;
 mod targets;
 mod text;
@@ -53,6 +57,7 @@ mod _metlog {
         exception::Dsn,
         filters::Filter,
         handles::{Counter, Gauge, Timer, rebind_handles},
+        records::send_record,
         reports::{Report, Stats},
         settings::{Configuration, Settings},
         targets::Target,

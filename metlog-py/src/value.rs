@@ -85,7 +85,7 @@ fn encode_plain(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Result<bool, Rea
 
 /// Text without lone surrogates; those make an exception, which may set off the garbage collector.
 #[inline]
-fn plain_text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
+pub(crate) fn plain_text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
     value.cast_exact::<PyString>().ok()?.to_str().ok()
 }
 

@@ -170,8 +170,8 @@ class MetlogClient(_metlog.Client):
     def _method_changed(self, name: str) -> None:
         if name == "send_message":
             self._route()
-        elif name == "timer_send":
-            self.time_by_method("timer_send" in self.__dict__)
+        elif name in ("metlog", "timer_send"):
+            self.set_own_methods("metlog" in self.__dict__ or "timer_send" in self.__dict__)
 
     def _filters_changed(self) -> None:
         self._route()

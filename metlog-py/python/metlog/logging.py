@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from metlog._metlog import send_record
 from metlog.client import SEVERITY
 
 if TYPE_CHECKING:
@@ -62,18 +63,22 @@ class MetlogHandler(logging.Handler):
     def handle(self, record: logging.LogRecord) -> Any:
         """Send one record if the filters let it pass; a call that never waits needs no lock."""
         # From Python 3.12 on a filter may give another record.
-        passed: Any = self.filter(record)
+        passed: Any = self.filter(record) if self.filters else True
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return passed
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record."""
+        client = _default_client() if self.client is None else self.client
+        # Most records run no code of the application, which might log again.
+        if self.formatter is None and send_record(client, record, self.attributes):
+            return
         if getattr(self._sending, "record", None) is not None:
             return
         self._sending.record = record
         try:
-            self._send(record, _default_client() if self.client is None else self.client)
+            self._send(record, client)
         finally:
             self._sending.record = None
 

@@ -1,0 +1,162 @@
+//! What one timer has measured in each thread: the starts that have no end yet, and the last result.
+//!
+//! Most timers live for one block in one thread. Theirs lie in three numbers, which cost no lock and no memory of their
+//! own; what nests, or comes from a second thread, goes to a list behind a lock.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+/// No result yet.
+const NONE: i64 = i64::MIN;
+
+static NEXT_THREAD: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    /// Names this thread; never given again.
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+    /// Stands for this thread: a reference to it tells whether the thread still runs.
+    static ALIVE: Arc<()> = Arc::default();
+}
+
+/// Callers hold the interpreter's lock, so that no two of them are here at once.
+pub(crate) struct Measured {
+    /// The thread that came first, 0 for none; the others are only its own.
+    thread: AtomicU64,
+    /// Nanoseconds as [`now`] has them, 0 for none.
+    start: AtomicU64,
+    result: AtomicI64,
+    has_more: AtomicBool,
+    more: Mutex<Vec<OfThread>>,
+}
+
+/// What does not fit above.
+struct OfThread {
+    thread: u64,
+    alive: Weak<()>,
+    starts: Vec<u64>,
+    result: i64,
+}
+
+impl Default for Measured {
+    fn default() -> Self {
+        Self {
+            thread: AtomicU64::new(0),
+            start: AtomicU64::new(0),
+            result: AtomicI64::new(NONE),
+            has_more: AtomicBool::new(false),
+            more: Mutex::default(),
+        }
+    }
+}
+
+/// Nanoseconds since the first call, and one.
+fn now() -> u64 {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(FIRST.elapsed().as_nanos()).unwrap_or(u64::MAX - 1) + 1
+}
+
+fn this_thread() -> u64 {
+    NUMBER
+        .try_with(|number| {
+            if number.get() == 0 {
+                number.set(NEXT_THREAD.fetch_add(1, Relaxed));
+            }
+            number.get()
+        })
+        .unwrap_or(0)
+}
+
+impl Measured {
+    /// Begins a measurement of this thread.
+    #[inline]
+    pub(crate) fn begin(&self) {
+        let thread = this_thread();
+        if self.thread.load(Relaxed) == 0 {
+            self.thread.store(thread, Relaxed);
+        }
+        if self.thread.load(Relaxed) == thread && self.start.load(Relaxed) == 0 {
+            self.start.store(now(), Relaxed);
+        } else {
+            self.with_more(thread, |mine| mine.starts.push(now()));
+        }
+    }
+
+    /// Ends the innermost measurement of this thread; gives back its milliseconds.
+    #[inline]
+    pub(crate) fn end(&self) -> Option<f64> {
+        let ended = now();
+        #[expect(clippy::cast_precision_loss, reason = "a time beyond 2^53 ns needs no last digit")]
+        self.take().map(|start| ended.saturating_sub(start) as f64 / 1e6)
+    }
+
+    fn take(&self) -> Option<u64> {
+        let thread = this_thread();
+        if self.has_more.load(Relaxed)
+            && let Some(start) = self.with_more(thread, |mine| mine.starts.pop())
+        {
+            return Some(start);
+        }
+        let is_mine = self.thread.load(Relaxed) == thread && self.start.load(Relaxed) != 0;
+        is_mine.then(|| self.start.swap(0, Relaxed))
+    }
+
+    /// How many nanoseconds the innermost measurement of this thread has lasted.
+    pub(crate) fn lasts(&self) -> Option<u64> {
+        let thread = this_thread();
+        let inner = || self.with_more(thread, |mine| mine.starts.last().copied());
+        let inner = self.has_more.load(Relaxed).then(inner).flatten();
+        let outer = || (self.thread.load(Relaxed) == thread).then(|| self.start.load(Relaxed));
+        let start = inner.or_else(outer).filter(|start| *start != 0)?;
+        Some(now().saturating_sub(start))
+    }
+
+    /// Keeps the last result of this thread.
+    #[inline]
+    pub(crate) fn keep(&self, result: i64) {
+        let thread = this_thread();
+        if self.thread.load(Relaxed) == 0 {
+            self.thread.store(thread, Relaxed);
+        }
+        if self.thread.load(Relaxed) == thread {
+            self.result.store(result, Relaxed);
+        } else {
+            self.with_more(thread, |mine| mine.result = result);
+        }
+    }
+
+    /// The last result of this thread.
+    pub(crate) fn result(&self) -> Option<i64> {
+        let thread = this_thread();
+        let result = if self.thread.load(Relaxed) == thread {
+            self.result.load(Relaxed)
+        } else if self.has_more.load(Relaxed) {
+            self.with_more(thread, |mine| mine.result)
+        } else {
+            NONE
+        };
+        (result != NONE).then_some(result)
+    }
+
+    #[cold]
+    fn with_more<T>(&self, thread: u64, work: impl FnOnce(&mut OfThread) -> T) -> T {
+        let mut more: MutexGuard<'_, Vec<OfThread>> =
+            self.more.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_more.store(true, Relaxed);
+        if let Some(mine) = more.iter_mut().find(|known| known.thread == thread) {
+            return work(mine);
+        }
+        // Those of threads that have ended leave when a new one comes.
+        more.retain(|known| known.alive.strong_count() > 0);
+        let alive = ALIVE.try_with(Arc::downgrade).unwrap_or_default();
+        let mut mine = OfThread { thread, alive, starts: Vec::new(), result: NONE };
+        let done = work(&mut mine);
+        more.push(mine);
+        done
+    }
+}
