@@ -4,6 +4,7 @@
 const native = require('./native.js');
 const { optionOf } = require('./call.js');
 const { text } = require('./plain.js');
+const { currentRequest } = require('./request.js');
 
 /** What a line says about a request, by the names of a WSGI environment. */
 const ENVIRON = [
@@ -30,7 +31,7 @@ function cefOf({ name, severity, request, config }, options) {
     severity: text(severity),
     signature: signature === undefined || signature === null ? undefined : text(signature),
     username: text(username),
-    environ: environOf(request),
+    environ: environOf(request ?? currentRequest()),
     config: pick(config, CONFIG),
     extras: Object.fromEntries(Object.entries(extras ?? {}).map(([key, value]) => [text(key), text(value)])),
     timestamp,

@@ -37,9 +37,9 @@ function temporaryFile(t) {
   return path.join(folder, 'messages.json');
 }
 
-/** The messages in a file of JSON lines. */
+/** The messages in a file of JSON lines; a line that is still being written is none yet. */
 function messagesIn(file) {
-  const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n').filter(Boolean) : [];
+  const lines = fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
   return lines.map((line) => JSON.parse(line));
 }
 
