@@ -134,12 +134,27 @@ fn is_machinery(name: &str, file: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exception::Exception;
 
     fn functions(names: &[&str]) -> Vec<String> {
         let frame = |name: &&str| {
             ((*name).to_owned(), Frame { function: Some((*name).to_owned()), ..Frame::default() })
         };
         within(names.iter().map(frame).collect()).into_iter().filter_map(|frame| frame.function).collect()
+    }
+
+    #[test]
+    fn what_a_face_left_to_do_is_done_before_source_lines_are_read() {
+        let frame = Frame { file: "made.js".to_owned(), line: Some(1), ..Frame::default() };
+        let made = Exception { frames: vec![frame], ..Exception::default() };
+        let pending = Pending::unfinished(Event::new("node", vec![made]), |event| {
+            for frame in event.chain.iter_mut().flat_map(|made| &mut made.frames) {
+                frame.file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/exception/pending.rs").to_owned();
+            }
+        });
+        let event = pending.resolve();
+        let line = event.chain[0].frames[0].context_line.as_deref();
+        assert_eq!(line, include_str!("pending.rs").lines().next());
     }
 
     #[test]
