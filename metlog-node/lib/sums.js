@@ -58,6 +58,7 @@ class Sums {
   /** Makes a message of a sum that is captured. */
   #messageOf;
   #timer;
+  #intervalMs;
   #reference = new WeakRef(this);
 
   constructor(emit, messageOf) {
@@ -73,7 +74,8 @@ class Sums {
       native.keepSeries(this.#handle, this.#kinds[slot], name);
     }
     native.shareSums(this.#handle, this.values, this.#samples);
-    this.#tick(this.#isOwn ? aggregateIntervalMs : Math.min(aggregateIntervalMs, HAND_OVER_MS));
+    this.#intervalMs = this.#isOwn ? aggregateIntervalMs : Math.min(aggregateIntervalMs, HAND_OVER_MS);
+    this.#tick(this.#isOwn ? this : undefined);
   }
 
   /** The slot of a name, and that in which its calls are counted beside when it shares the overflow's. */
@@ -129,11 +131,10 @@ class Sums {
     }
   }
 
-  /** No more sums are expected. */
+  /** Hands over what there is; what comes later is handed over for as long as somebody holds it. */
   close() {
     this.handOver();
-    clearInterval(this.#timer);
-    all.delete(this.#reference);
+    this.#tick(undefined);
   }
 
   #takeOver() {
@@ -199,14 +200,13 @@ class Sums {
   }
 
   /**
-   * Hands over in intervals. A sender written in JavaScript has nobody else who would send: its sums live until they are
-   * closed.
+   * Hands over in intervals. A sender written in JavaScript has nobody else who would send: its sums are `held` until they
+   * are closed.
    */
-  #tick(intervalMs) {
+  #tick(held) {
     clearInterval(this.#timer);
     const reference = this.#reference;
     all.add(reference);
-    const held = this.#isOwn ? this : undefined;
     const timer = setInterval(() => {
       const sums = held ?? reference.deref();
       if (sums === undefined) {
@@ -215,7 +215,7 @@ class Sums {
       } else {
         sums.handOver();
       }
-    }, intervalMs);
+    }, this.#intervalMs);
     this.#timer = timer.unref();
   }
 }

@@ -105,6 +105,18 @@ for (const [kind, make] of Object.entries(SENDERS)) {
   });
 }
 
+test('a sender written in JavaScript gets sums after a close too', () => {
+  const { client, sender } = SENDERS.javascript();
+  client.counter('n').incr();
+  client.close();
+  client.counter('n').incr(2);
+  client.close();
+  assert.deepEqual(sums(sender.messages), [
+    ['counter', 'n', '1'],
+    ['counter', 'n', '2'],
+  ]);
+});
+
 test('what was summed before another sender is set up goes to the one before', () => {
   const { client, sender } = memoryClient();
   const counter = client.counter('n');
