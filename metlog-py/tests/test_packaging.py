@@ -21,8 +21,10 @@ Classifier: c
 
 """
 
+PACKAGES = ("metlog", "metlog_cef", "metlog_psutils", "metlog_raven")
+
 FILES = {
-    **{f"{package}/py.typed": "" for package in ("metlog", "metlog_cef", "metlog_psutils", "metlog_raven")},
+    **{f"{package}/{file}": "" for package in PACKAGES for file in ("__init__.py", "py.typed")},
     "metlog/_metlog.abi3.so": "",
     "metlog/_metlog.pyi": "",
     "metlog-1.dist-info/METADATA": METADATA + "text " * 100,
