@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 import threading
 from pathlib import Path
 
@@ -55,43 +54,6 @@ def test_a_forked_child_reports_exceptions(client, path):
     assert client.flush(10.0)
     told = [(message["fields"]["msg"], message["metlog_pid"]) for message in read_messages(path)]
     assert sorted(told) == [("child", child), ("parent", os.getpid())]
-
-
-@pytest.mark.parametrize("start", ["fork", "forkserver", "spawn"])
-def test_children_of_multiprocessing_send_all_they_have(tmp_path, start):
-    # In a program of its own: pytest's threads are no company for a fork.
-    program = tmp_path / "program.py"
-    program.write_text(
-        textwrap.dedent("""
-            import multiprocessing, sys
-            from metlog.client import MetlogClient
-            from metlog.senders import JsonLinesSender
-            client = MetlogClient(JsonLinesSender(sys.argv[1]), "app")
-
-            def work():
-                for _ in range(100):
-                    client.incr("child")
-
-            if __name__ == "__main__":
-                client.incr("parent")
-                context = multiprocessing.get_context(sys.argv[2])
-                children = [context.Process(target=work) for _ in range(3)]
-                for child in children:
-                    child.start()
-                for child in children:
-                    child.join()
-                print(*(child.pid for child in children))
-                client.incr("parent")
-        """)
-    )
-    path = tmp_path / "messages.json"
-    out = subprocess.run(
-        [sys.executable, program, path, start], check=True, capture_output=True, text=True, timeout=60
-    )
-    found = pids(path)
-    assert len(found) == 302
-    for pid in out.stdout.split():
-        assert found.count(int(pid)) == 100
 
 
 @pytest.mark.parametrize("end", ["pass", "sys.exit(3)", "raise SystemExit", "raise ValueError", "del client"])
