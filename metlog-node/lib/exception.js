@@ -30,7 +30,8 @@ const MAX_ARGUMENTS = 60;
  * options do not say.
  */
 function reportOf(error, options, defaults) {
-  const { msg = '', extra, dsn, ...rest } = options ?? {};
+  // A text would be taken apart into its characters.
+  const { msg = '', extra, dsn, ...rest } = typeof options === 'object' && options !== null ? options : {};
   if (dsn !== undefined && dsn !== null) {
     native.checkDsn(dsn);
   }

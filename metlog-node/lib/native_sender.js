@@ -4,6 +4,7 @@
 const native = require('./native.js');
 const { callOfMessage, isObject } = require('./call.js');
 const pack = require('./pack.js');
+const { TIMEOUT_MS } = require('./life.js');
 const { plainJson, text } = require('./plain.js');
 const { SEVERITY, isSeverity } = require('./severity.js');
 const { toNative } = require('./timestamp.js');
@@ -146,20 +147,25 @@ class NativeSender {
   }
 
   flush(timeoutMs) {
-    return native.flush(this.#handle, timeoutMs);
+    return native.flush(this.#handle, millisOf(timeoutMs));
   }
 
   flushAsync(timeoutMs) {
-    return native.flushAsync(this.#handle, timeoutMs);
+    return native.flushAsync(this.#handle, millisOf(timeoutMs));
   }
 
   close(timeoutMs) {
-    return native.close(this.#handle, timeoutMs);
+    return native.close(this.#handle, millisOf(timeoutMs));
   }
 
   closeAsync(timeoutMs) {
-    return native.closeAsync(this.#handle, timeoutMs);
+    return native.closeAsync(this.#handle, millisOf(timeoutMs));
   }
+}
+
+/** A time to wait, in whole milliseconds that the addon can hold; what is none is the usual one. */
+function millisOf(timeoutMs) {
+  return Number.isFinite(timeoutMs) ? Math.min(Math.max(Math.ceil(timeoutMs), 0), MAX_MS) : TIMEOUT_MS;
 }
 
 /** A sender that keeps its messages, for tests of applications. */
@@ -177,6 +183,9 @@ class MemorySender extends NativeSender {
     return native.captured(this.#handle).map((json) => JSON.parse(json));
   }
 }
+
+/** 24 days, the longest that Node's own timers take. */
+const MAX_MS = 2 ** 31 - 1;
 
 /** How long a memory sender is waited for; it never takes that long. */
 const FLUSH_MS = 5000;
