@@ -183,6 +183,11 @@ def set_defaults(client, value):
     client.logger, client.severity = "app", 6
 
 
+def bound(client, value):
+    with client.bind(k=value, name=value):
+        client.incr("n")
+
+
 # How many messages each wants to send, and the call.
 CALLS = {
     "metlog type": (1, lambda client, value: client.metlog(value)),
@@ -236,6 +241,11 @@ CALLS = {
     "send_message": (None, lambda client, value: client.send_message(value)),
     "send_message payload": (1, lambda client, value: client.send_message({"type": "a", "payload": value})),
     "defaults": (1, set_defaults),
+    # What is summed in the process leaves by the interval.
+    "counter name": (None, lambda client, value: client.counter(value).incr()),
+    "counter count": (None, lambda client, value: client.counter("n").incr(value)),
+    "gauge handle": (None, lambda client, value: client.aggregates.gauge("n").set(value)),
+    "bound field": (1, bound),
 }
 
 
