@@ -25,6 +25,9 @@ APPS = Path(__file__).with_name("apps")
 # How often the tests of forks and ends do all they do; more finds what is rare.
 ROUNDS = int(os.environ.get("METLOG_TEST_ROUNDS", "1"))
 
+# Under these a client's messages leave when its process ends, and hardly before.
+LATE = {"METLOG_BATCH_AGE": "1h"}
+
 START_SECONDS = 30.0
 ARRIVAL_SECONDS = 20.0
 # The end of a client takes two seconds when there is nobody to send to; here there is.
@@ -271,21 +274,22 @@ class Service:
 
 def start_gunicorn(service: Service, *options: str, **env: str) -> Program:
     # The control socket would be left behind.
-    server = service.start(
-        *("gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket", "--graceful-timeout", "10"),
-        *options,
-        **env,
-    )
+    always = ("--bind", "127.0.0.1:0", "--no-control-socket", "--graceful-timeout", "10")
+    server = service.start("gunicorn", *always, "--config", APPS / "gunicorn_conf.py", *options, **env)
     service.port = int(server.wait_for(r"Listening at: http://127\.0\.0\.1:(\d+)"))
+    server.wait_for("Worker ready", _workers(options))
     return server
 
 
 def start_uvicorn(service: Service, *options: str, **env: str) -> Program:
     server = service.start("uvicorn", "--port", "0", *options, **env)
     service.port = int(server.wait_for(r"Uvicorn running on http://127\.0\.0\.1:(\d+)"))
-    if "--workers" in options:
-        server.wait_for("Started server process", int(options[options.index("--workers") + 1]))
+    server.wait_for("Started server process", _workers(options))
     return server
+
+
+def _workers(options: Sequence[str]) -> int:
+    return int(options[options.index("--workers") + 1]) if "--workers" in options else 1
 
 
 def pids(messages: Sequence[Mapping[str, Any]]) -> Counter[int]:

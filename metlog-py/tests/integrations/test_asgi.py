@@ -18,7 +18,7 @@ from websockets.sync.client import connect
 
 from metlog.integrations.starlette import MetlogMiddleware
 
-from .harness import ROUNDS, pids, start_uvicorn
+from .harness import LATE, ROUNDS, pids, start_uvicorn
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ def server(service):
     ids=["starlette", "fastapi_workers", "plain"],
 )
 def test_every_message_arrives_with_its_own_pid_and_nothing_hangs(service, app, options, round_):
-    server = start_uvicorn(service, f"asgi_app:{app}", *options)
+    # The plain application has no lifespan, at whose end the middleware would send what is left.
+    server = start_uvicorn(service, f"asgi_app:{app}", *options, **({} if app == "plain" else LATE))
     answered = service.load("/", 100)
     # uvicorn ends by the signal it was sent.
     assert server.end() in (0, -signal.SIGTERM)

@@ -7,7 +7,7 @@ import pytest
 
 from metlog.integrations.celery import task_name
 
-from .harness import ROUNDS, pids
+from .harness import LATE, ROUNDS, pids
 
 
 @pytest.fixture
@@ -17,11 +17,12 @@ def folder(tmp_path):
     return str(tmp_path)
 
 
-def start(service, folder, *options):
+def start(service, folder, *options, **env):
     worker = service.start(
         *("celery", "-A", "celery_app", "worker", "--loglevel", "INFO"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat", *options),
         BROKER_FOLDER=folder,
+        **env,
     )
     worker.wait_for(r"celery@\S+ ready")
     return worker
@@ -41,7 +42,7 @@ def send(service, folder, *names):
     ids=["prefork", "max_tasks_per_child", "threads"],
 )
 def test_every_message_of_every_process_arrives_with_its_own_pid(service, folder, options, round_):
-    worker = start(service, folder, *options)
+    worker = start(service, folder, *options, **LATE)
     said = send(service, folder, *["add"] * 40)
     done = Counter(int(pid) for pid in re.findall(r"\d+", said))
     assert worker.end() == 0

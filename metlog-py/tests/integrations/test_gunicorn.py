@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from .harness import ROUNDS, pids, start_gunicorn
+from .harness import LATE, ROUNDS, pids, start_gunicorn
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
@@ -15,7 +15,7 @@ from .harness import ROUNDS, pids, start_gunicorn
     ids=["preload", "lazy", "preload_threads", "preload_gevent"],
 )
 def test_every_message_of_four_workers_arrives_with_its_own_pid(service, options, round_):
-    server = start_gunicorn(service, "--workers", "4", *options, "wsgi_app:application")
+    server = start_gunicorn(service, "--workers", "4", *options, "wsgi_app:application", **LATE)
     answered = service.load("/", 200)
     assert server.pid not in answered
     assert server.end() == 0
@@ -34,7 +34,7 @@ def test_a_reload_under_load_loses_nothing(service, round_):
     load.start()
     service.wait_for("http.server.request", 20)
     server.send(signal.SIGHUP)
-    server.wait_for("Booting worker", 4)
+    server.wait_for("Worker ready", 4)
     load.join()
     after = service.load("/", 20)
     assert server.end() == 0
@@ -45,7 +45,7 @@ def test_a_reload_under_load_loses_nothing(service, round_):
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_workers_that_end_after_some_requests_lose_nothing(service, round_):
     server = start_gunicorn(
-        service, "--workers", "2", "--max-requests", "25", "--preload", "wsgi_app:application"
+        service, "--workers", "2", "--max-requests", "25", "--preload", "wsgi_app:application", **LATE
     )
     answered = service.load("/", 150, threads=4)
     assert server.end() == 0

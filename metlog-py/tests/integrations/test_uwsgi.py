@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from .harness import ROUNDS, SCRIPTS, pids
+from .harness import LATE, ROUNDS, SCRIPTS, pids
 
 pytestmark = pytest.mark.skipif(
     not (SCRIPTS / "uwsgi").exists(),
@@ -14,11 +14,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def start(service, workers, *options):
+def start(service, workers, *options, **env):
     server = service.start(
         *("uwsgi", "--http-socket", "127.0.0.1:0", "--master", "--die-on-term", "--need-app"),
         *("--home", str(SCRIPTS.parent), "--workers", str(workers), *options),
         *("--module", "wsgi_app:application"),
+        **env,
     )
     wait_until_ready(service, server, workers, "--lazy-apps" in options)
     return server
@@ -45,7 +46,7 @@ def wait_until_ready(service, server, workers, is_lazy, starts=1):
     ids=["preload", "lazy", "threads", "osafterfork", "max_requests"],
 )
 def test_every_message_of_four_workers_arrives_with_its_own_pid(service, options, round_):
-    server = start(service, 4, *options)
+    server = start(service, 4, *options, **LATE)
     answered = service.load("/", 150)
     assert server.end() == 0
     assert pids(service.wait_for("http.server.request", 150)) == answered
