@@ -188,8 +188,7 @@ test('plain http: what a listener throws ends the process as without us, and is 
 });
 
 test('a client that fails harms no request', async (t) => {
-  const { wrap } = require('metlog/http');
-  const { errors } = require('../lib/integrations/guard.js');
+  const { errors, wrap } = require('metlog/http');
   const client = {
     incr() {
       throw new Error('no');

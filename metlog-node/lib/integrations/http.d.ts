@@ -8,3 +8,6 @@ export declare function wrap<This, Request extends IncomingMessage, Response ext
   listener: (this: This, request: Request, response: Response) => Result,
   options?: RequestOptions,
 ): (this: This, request: Request, response: Response) => Result;
+
+/** How often an integration, of whatever framework, has failed in this thread; the application goes on. */
+export declare function errors(): number;

@@ -6,6 +6,7 @@
 const { types } = require('node:util');
 
 const { begin, optionsOf } = require('./exchange.js');
+const { errors } = require('./guard.js');
 
 /** `listener` with each of its requests timed, counted and bound; what it throws is sent and passed on. */
 function wrap(listener, options) {
@@ -37,4 +38,4 @@ function passingOn(exchange, fn) {
   });
 }
 
-module.exports = { wrap };
+module.exports = { errors, wrap };
