@@ -132,6 +132,10 @@ def test_what_is_sent_after_the_end_is_refused_and_counted(sidecar):
     wait_until("the sidecar knows the end", lambda: sidecar.known_of("late") == SENT)
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="CPython 3.10 itself dies there now and then: once in 60 runs of such threads without metlog",
+)
 def test_daemon_threads_that_send_to_the_last_do_not_hold_the_end_up(sidecar):
     end = """
         def forever():
