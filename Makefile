@@ -80,7 +80,7 @@ dist: $(PYTHON_TOOLS) $(NODE_TOOLS) ## Builds what is shipped into dist/: wheel,
 	@tools/dist.sh
 
 clean: ## Removes everything that make built or installed
-	rm -rf target $(VENV) .cache dist $(NODE)/node_modules $(ADDON)
+	rm -rf target $(VENV) .cache dist $(NODE)/node_modules $(NODE)/benches/node_modules $(ADDON)
 
 prerequisites:
 	@tools/prerequisites.sh "$(PYTHON)"
