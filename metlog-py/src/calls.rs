@@ -8,9 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use metlog_core::{
     Client as Core, Options, Severity,
-    client::Count,
+    client::{Count, FieldSet},
     sample::Rate,
     stats::{Reason, complain},
+    value::Encoded,
 };
 use pyo3::{
     exceptions::PyException,
@@ -21,11 +22,14 @@ use pyo3::{
 use crate::{
     bound,
     client::Client,
-    columns::{Arguments, Columns},
+    columns::{self, Arguments, Columns},
     handles,
     state::State,
     text, value,
 };
+
+/// Bytes of a text that is not asked whether it fits a message.
+const LONG_PAYLOAD: usize = 64 * 1024;
 
 /// Why a call sent nothing.
 pub(crate) enum Trouble {
@@ -81,10 +85,47 @@ pub(crate) fn send(
         if state.makes_dicts() {
             return Ok(send_by_dict(slf, kind, arguments, arguments.payload, arguments.fields)?);
         }
+        if send_plain(slf.py(), &state, kind, arguments)? {
+            return Ok(());
+        }
         let columns = Columns::read(slf.py(), arguments)?;
         columns.deliver(&state.defaults(), |options| state.core.metlog(&text::of_name(kind), options));
         Ok(())
     })
+}
+
+/// Sends a message of a type, a text and fields that are read as they are; false, and nothing is sent, for any other.
+/// Most messages are of this kind, and are not copied on the way.
+fn send_plain(
+    py: Python<'_>,
+    state: &State,
+    kind: &Bound<'_, PyAny>,
+    arguments: &Arguments<'_, '_>,
+) -> Result<bool, Reason> {
+    let Arguments { logger: None, severity: None, payload, fields } = arguments else { return Ok(false) };
+    let payload = payload.map_or(Some(""), value::plain_text);
+    let (Some(kind), Some(payload)) = (value::plain_text(kind), payload) else { return Ok(false) };
+    // As large ones are looked at where all are.
+    if payload.len() > LONG_PAYLOAD || bound::current(py).is_some() {
+        return Ok(false);
+    }
+    let send = |count, pairs: &[u8]| {
+        let fields = FieldSet::Encoded { count, pairs: Encoded(pairs) };
+        let options = Options { payload: Some(&payload), fields, ..state.defaults().options() };
+        state.core.metlog(kind, options);
+    };
+    match fields {
+        None => send(0, &[]),
+        Some(fields) => {
+            let Ok(fields) = fields.cast::<PyDict>() else { return Ok(false) };
+            return columns::with_scratch(|scratch| {
+                let count = value::encode_plain_pairs(fields, scratch)?;
+                count.iter().for_each(|count| send(*count, scratch));
+                Ok(count.is_some())
+            });
+        }
+    }
+    Ok(true)
 }
 
 pub(crate) fn send_by_dict<'py>(

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::{ArcSwap, Guard};
 use metlog_core::{
     Severity,
     client::Count,
@@ -31,6 +30,7 @@ use crate::{
     filters::Filter,
     handles,
     reports::{Report, Stats},
+    seldom::{Loaded, Seldom},
     settings::Settings as Given,
     state::State,
     sums::Sums,
@@ -45,7 +45,7 @@ type Keywords<'a, 'py> = &'a Bound<'py, PyDict>;
 /// The client without what only Python can do: timers, plugins, senders and filters written in Python.
 #[pyclass(subclass, frozen, module = "metlog._metlog")]
 pub(crate) struct Client {
-    state: ArcSwap<State>,
+    state: Seldom<Arc<State>>,
     /// Messages that a Python sender has taken.
     sent_by_dict: AtomicU64,
     /// Set while the object has a `metlog` or a `timer_send` of its own.
@@ -73,8 +73,7 @@ impl Client {
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let state = State::unconnected(py)?;
-        let state = ArcSwap::from_pointee(state);
+        let state = Seldom::new(Arc::new(State::unconnected(py)?));
         Ok(Self { state, sent_by_dict: AtomicU64::new(0), has_own_methods: AtomicBool::new(false) })
     }
 
@@ -413,22 +412,22 @@ impl Client {
     /// Waits until what was sent before this call has left, at most `timeout` seconds; true when it has.
     #[pyo3(signature = (timeout = 2.0))]
     fn flush(&self, py: Python<'_>, timeout: f64) -> bool {
-        let state = self.state.load_full();
+        let state = Arc::clone(&self.state());
         py.detach(|| state.flush(seconds(timeout)))
     }
 
     /// Sends what is left, at most `timeout` seconds long. Later calls are refused and counted.
     #[pyo3(signature = (timeout = 2.0))]
     fn close(&self, py: Python<'_>, timeout: f64) -> Report {
-        let state = self.state.load_full();
+        let state = Arc::clone(&self.state());
         let report = py.detach(|| state.close(seconds(timeout)));
         Report::new(report, self.sent_by_dict.load(Ordering::Relaxed))
     }
 }
 
 impl Client {
-    /// The state, for one call: it cannot be taken along where Python goes on meanwhile.
-    pub(crate) fn state(&self) -> Guard<Arc<State>> {
+    /// The state, for one call.
+    pub(crate) fn state(&self) -> Loaded<'_, Arc<State>> {
         self.state.load()
     }
 
@@ -471,7 +470,7 @@ impl Client {
         settings: Settings,
         sums: Option<Arc<Sums>>,
     ) {
-        let before = self.state.load_full();
+        let before = Arc::clone(&self.state());
         let (by_dict, sum_level) = (sums.is_some(), before.level);
         self.replace(State { core, by_dict, settings, sums, sum_level, ..before.copy(py) });
         handles::bind_anew();
@@ -479,7 +478,7 @@ impl Client {
     }
 
     fn replace(&self, state: State) {
-        self.state.store(Arc::new(state));
+        self.state.store(Arc::new(state.ready()));
     }
 }
 

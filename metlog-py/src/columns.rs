@@ -30,6 +30,21 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Runs `work` with an empty buffer that is kept for the next call.
+pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    let done = work(&mut scratch);
+    keep_scratch(scratch);
+    done
+}
+
+fn keep_scratch(mut scratch: Vec<u8>) {
+    if scratch.capacity() <= KEPT_CAPACITY {
+        scratch.clear();
+        let _thread_is_ending = SCRATCH.try_with(|kept| kept.set(scratch));
+    }
+}
+
 /// What a call was given besides its type; `None` for what it was not given.
 #[derive(Default)]
 pub(crate) struct Arguments<'a, 'py> {
@@ -174,11 +189,7 @@ impl<'a> Columns<'a> {
 
 impl Drop for Columns<'_> {
     fn drop(&mut self) {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        if scratch.capacity() <= KEPT_CAPACITY {
-            scratch.clear();
-            let _thread_is_ending = SCRATCH.try_with(|kept| kept.set(scratch));
-        }
+        keep_scratch(std::mem::take(&mut self.scratch));
     }
 }
 

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::{ArcSwap, Guard};
 use metlog_core::{
     aggregate::{Aggregates, Counter as CoreCounter, Gauge as CoreGauge, Timer as CoreTimer},
     client::Count,
@@ -29,6 +28,7 @@ use crate::{
     calls::{self, Metric},
     capture,
     client::Client,
+    seldom::{Loaded, Seldom},
     state::State,
     text,
 };
@@ -50,10 +50,14 @@ pub(crate) fn rebind_handles() {
 }
 
 /// Adds to the sums of a client.
+#[inline]
 pub(crate) fn sum(state: &State, metric: Metric, name: &str, value: Count) {
     let sums = state.summing().aggregates();
     match metric {
-        Metric::Counter => sums.incr_count(name, value),
+        Metric::Counter => match value {
+            Count::Int(count) => sums.incr(name, count),
+            Count::Float(_) => sums.incr_count(name, value),
+        },
         Metric::Gauge => sums.set(name, calls::float(value)),
         Metric::Timer => sums.record_millis(name, calls::float(value)),
     }
@@ -68,7 +72,7 @@ fn sums(client: &Bound<'_, Client>) -> Aggregates {
 struct Handle<T> {
     client: Option<Py<Client>>,
     name: String,
-    found: ArcSwap<Found<T>>,
+    found: Seldom<Arc<Found<T>>>,
 }
 
 /// What a handle stands for in one version.
@@ -90,12 +94,12 @@ type Make<T> = fn(&Bound<'_, Client>, &str) -> PyResult<Option<T>>;
 
 impl<T> Handle<T> {
     fn new(client: Option<Py<Client>>, name: &Object<'_>) -> Self {
-        let found = ArcSwap::from_pointee(Found { version: 0, place: Place::Off });
+        let found = Seldom::new(Arc::new(Found { version: 0, place: Place::Off }));
         Self { client, name: text::of_name(name).into_owned(), found }
     }
 
     #[inline]
-    fn find(&self, py: Python<'_>, make: Make<T>) -> PyResult<Guard<Arc<Found<T>>>> {
+    fn find(&self, py: Python<'_>, make: Make<T>) -> PyResult<Loaded<'_, Arc<Found<T>>>> {
         let found = self.found.load();
         if found.version == VERSION.load(Ordering::Relaxed) {
             return Ok(found);
@@ -104,7 +108,7 @@ impl<T> Handle<T> {
     }
 
     #[cold]
-    fn find_anew(&self, py: Python<'_>, make: Make<T>) -> PyResult<Guard<Arc<Found<T>>>> {
+    fn find_anew(&self, py: Python<'_>, make: Make<T>) -> PyResult<Loaded<'_, Arc<Found<T>>>> {
         // The default client may be set up just now, which is a new version too.
         let client = self.client(py)?;
         let version = VERSION.load(Ordering::Relaxed);

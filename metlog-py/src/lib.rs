@@ -1,6 +1,7 @@
 //! The module `metlog._metlog`: turns Python values into the core's and calls it. What metlog means is the core's.
 //!
-//! - `client`: the class below `metlog.client.MetlogClient`; `state`: what setting it up changes
+//! - `client`: the class below `metlog.client.MetlogClient`; `state`: what setting it up changes;
+//!   `seldom`: how calls read that
 //! - `calls`: what its methods do
 //! - `columns`: the arguments of one call
 //! - `value`: any Python value as MessagePack
@@ -31,6 +32,7 @@ mod locals;
 mod measured;
 mod records;
 mod reports;
+mod seldom;
 mod settings;
 mod state;
 mod sums;

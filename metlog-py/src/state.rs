@@ -29,6 +29,8 @@ pub(crate) struct State {
     pub(crate) sum_level: Option<Severity>,
     /// Names of timers that measure nothing: a set of the application's, which may change it.
     pub(crate) disabled_timers: Py<PyAny>,
+    /// True when calls are to be summed and say what the sums do.
+    pub(crate) may_sum: bool,
 }
 
 impl State {
@@ -45,6 +47,7 @@ impl State {
             sums: None,
             sum_level: None,
             disabled_timers: PySet::empty(py)?.into_any().unbind(),
+            may_sum: false,
         })
     }
 
@@ -74,10 +77,13 @@ impl State {
     /// True when a call that says nothing but its name and value is summed.
     #[inline]
     pub(crate) fn sums_calls(&self) -> bool {
-        self.settings.aggregate
-            && self.level == self.sum_level
-            && self.logger_text == self.core.logger()
-            && !capture::is_on()
+        self.may_sum && !capture::is_on()
+    }
+
+    /// With what calls would otherwise find out each time. Sums leave as the core was made, under its logger.
+    pub(crate) fn ready(self) -> Self {
+        let says_the_same = self.level == self.sum_level && self.logger_text == self.core.logger();
+        Self { may_sum: self.settings.aggregate && says_the_same, ..self }
     }
 
     /// Waits until what was sent has left.

@@ -52,7 +52,10 @@ pub(crate) fn encode_pairs(fields: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> Res
 
 /// Writes a dict while it goes through it, which saves the copy of [`snapshot`]: a quarter of what a message of three
 /// fields costs. `None` at the first name or value at which anything could run that changes the dict.
-fn encode_plain_pairs(fields: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> Result<Option<usize>, Reason> {
+pub(crate) fn encode_plain_pairs(
+    fields: &Bound<'_, PyDict>,
+    out: &mut Vec<u8>,
+) -> Result<Option<usize>, Reason> {
     for (name, value) in fields {
         let Some(name) = plain_text(&name) else { return Ok(None) };
         append_text(name, out)?;

@@ -62,8 +62,11 @@ class MetlogHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Send one record if the filters let it pass; a call that never waits needs no lock."""
+        if not self.filters:
+            self.emit(record)
+            return True
         # From Python 3.12 on a filter may give another record.
-        passed: Any = self.filter(record) if self.filters else True
+        passed: Any = self.filter(record)
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return passed
