@@ -1,5 +1,5 @@
 # Builds, shows, tests and checks Metlog; `make help` lists the targets.
-# All that is built or installed lies inside this folder: target, .venv, .cache, dist, metlog-node/node_modules.
+# All that is built or installed lies inside this folder: target, .venv, .cache, dist, and node_modules of metlog-node.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -56,10 +56,11 @@ test: $(WHEEL) $(NODE_TOOLS) $(ADDON) ## Runs every test: Rust and whole-system,
 check: $(WHEEL) $(NODE_TOOLS) $(CARGO_DENY) ## Checks format, lints, types, documentation, licences and spelling of all languages
 	@tools/check.sh $(ONLY)
 
-bench: ## Runs the benchmarks of the client: each figure beside its peers, its floor and its bar
+bench: $(PYTHON_TOOLS) ## Runs the benchmarks of the client: each figure beside its peers, its floor and its bar
 	@code=0; \
 	echo "== running the benchmarks of metlog-core"; \
 	cargo bench -p metlog-core --no-fail-fast --bench '*' || code=1; \
+	tools/bench_python.sh || code=1; \
 	tools/bench_node.sh || code=1; \
 	exit $$code
 

@@ -34,12 +34,9 @@ class _Nowhere:
 
 
 def structlog_orjson() -> Any:
-    """Give back structlog's fastest set-up by its own documentation: orjson, bytes, and cached on first use."""
-    logger = structlog.BytesLogger.__new__(structlog.BytesLogger)
-    logger._file = _Nowhere()
-    logger._write, logger._flush = logger._file.write, logger._file.flush
+    """Give back the fastest set-up of structlog's documentation: orjson, bytes, cached on first use."""
     return structlog.wrap_logger(
-        logger,
+        structlog.BytesLogger(_Nowhere()),  # type: ignore[arg-type]
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -1,16 +1,16 @@
-"""A receiver in a process of its own, so that its CPU time is not the client's: it takes what comes and drops it."""
+"""A receiver in a process of its own, so that its CPU time is not the client's. It drops what comes."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import zmq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 @contextmanager

@@ -1,19 +1,17 @@
-"""What a line of the standard library's `logging` costs through our handler, against a handler that does nothing."""
+"""What a line of `logging` costs through our handler, against a handler that does nothing."""
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import sys
 import tempfile
 
-from receiver import receiver
-from support import calls, process, run
-
 from metlog.client import MetlogClient
 from metlog.logging import MetlogHandler
 from metlog.senders.zmq import ZmqPushSender
+from receiver import receiver
+from support import calls, process, run
 
 NULL = "logging: NullHandler"
 FILE = "logging: FileHandler"

@@ -1,4 +1,4 @@
-"""What the benchmarks share: rounds that take turns, medians, and bars against the floors and peers of the same run.
+"""What the benchmarks share: rounds that take turns, medians, bars against floors and peers of the same run.
 
 Machines are noisy, ratios within a run are not. CPU time counts, not the time on the wall.
 """
@@ -35,7 +35,7 @@ def calls(
     after: Callable[[], object] | None = None,
     count: int = BURST,
 ) -> Measure:
-    """Measure what `statement` costs the thread that makes the call; `after` each burst what it has set off ends."""
+    """Measure what `statement` costs the calling thread; `after` each burst, what it has set off ends."""
     timer = timeit.Timer(statement, timer=time.thread_time_ns, globals=names)
 
     def one_round() -> float:
@@ -93,6 +93,10 @@ class Results:
         """Print how many times cheaper `of` is than `than`, and whether it keeps its bar."""
         ratio = self._medians[than] / self._medians[of]
         self._verdict(ratio >= bar, f"{of}: {ratio:.1f} x cheaper than {than}, bar at least {bar:g}")
+
+    def told(self, of: str, than: str) -> None:
+        """Print how many times cheaper `of` is than `than`, where there is no bar."""
+        print(f"{'':<7} {of}: {self._medians[than] / self._medians[of]:.1f} x cheaper than {than}")
 
     def _verdict(self, kept: bool, line: str) -> None:
         print(f"{'ok' if kept else 'MISSED':<7} {line}")
