@@ -17,18 +17,17 @@ pytestmark = pytest.mark.skipif(
 def start(service, workers, *options, **env):
     server = service.start(
         *("uwsgi", "--http-socket", "127.0.0.1:0", "--master", "--die-on-term", "--need-app"),
-        *("--home", str(SCRIPTS.parent), "--workers", str(workers), *options),
-        *("--module", "wsgi_app:application"),
+        *("--hook-accepting", "print:worker accepts", "--home", str(SCRIPTS.parent)),
+        *("--workers", str(workers), *options, "--module", "wsgi_app:application"),
         **env,
     )
-    wait_until_ready(service, server, workers, "--lazy-apps" in options)
+    wait_until_ready(service, server, workers)
     return server
 
 
-def wait_until_ready(service, server, workers, is_lazy, starts=1):
-    """Wait until all is loaded: a worker that is told to end before says that it could not."""
-    server.wait_for("spawned uWSGI worker", workers * starts)
-    server.wait_for("WSGI app 0 .* ready", (workers if is_lazy else 1) * starts)
+def wait_until_ready(service, server, workers, starts=1):
+    """Wait for all: a worker that is told to end before it has set up its signals never does."""
+    server.wait_for("worker accepts", workers * starts)
     # Each start binds port 0 anew.
     service.port = int(server.wait_for(r"127\.0\.0\.1:(\d+) \(port auto-assigned\)", starts))
 
@@ -66,7 +65,7 @@ def test_a_reload_under_load_loses_nothing(service, options, round_):
     service.wait_for("http.server.request", 20)
     server.send(signal.SIGHUP)
     load.join()
-    wait_until_ready(service, server, 2, bool(options), starts=2)
+    wait_until_ready(service, server, 2, starts=2)
     after = service.load("/", 20)
     assert server.end() == 0
     expected = answered[0] + after

@@ -17,6 +17,7 @@ from typing import Any
 
 from metlog.integrations._guard import guarded
 from metlog.integrations._http import Options, Request, request_id
+from metlog.integrations._release import release
 
 __all__ = ["REQUEST_KEY", "ROUTE_KEY", "MetlogMiddleware"]
 
@@ -29,9 +30,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 REQUEST_KEY = "metlog.request"
 ROUTE_KEY = "metlog.route"
 
-# How long the end of a server waits for what is left. Some, uvicorn for one, end by the signal they were
-# sent, of which nothing of Python's is told.
-FLUSH_SECONDS = 2.0
+# How long the end of a server waits for a sidecar. Tests of applications end lifespans too, often and without
+# one.
+FLUSH_SECONDS = 1.0
 
 # The close code of a websocket that nobody closed.
 ABNORMAL_CLOSURE = 1006
@@ -59,7 +60,7 @@ class MetlogMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or run for the lifespan of the server."""
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, self._flushing(send))
+            await self.app(scope, receive, self._sending_at_end(send))
             return
         request = self._begin(scope)
         if request is None:
@@ -92,17 +93,20 @@ class MetlogMiddleware:
         scope[REQUEST_KEY] = request
         return request
 
-    def _flushing(self, send: Send) -> Send:
-        async def send_and_flush(event: Event) -> None:
+    def _sending_at_end(self, send: Send) -> Send:
+        async def see(event: Event) -> None:
             if event["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                self._flush()
+                self._send_what_is_left()
             await send(event)
 
-        return send_and_flush
+        return see
 
     @guarded
-    def _flush(self) -> None:
-        self.options.the_client().flush(FLUSH_SECONDS)
+    def _send_what_is_left(self) -> None:
+        # Some servers, uvicorn for one, end by the signal they were sent: nothing of Python's is told of that.
+        client = self.options.the_client()
+        if client.flush(FLUSH_SECONDS):
+            release(client)
 
 
 class _Exchange:

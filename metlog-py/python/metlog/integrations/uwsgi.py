@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import metlog
 from metlog.integrations._guard import guarded
+from metlog.integrations._release import release as let_go
 
 if TYPE_CHECKING:
     from metlog.client import MetlogClient
@@ -31,9 +32,7 @@ def release(client: MetlogClient | None = None) -> None:
     """
     if not _is_master():
         return
-    client = metlog.get_client() if client is None else client
-    # Set up anew, a client begins with what it has when it was never used.
-    client.sender = client.sender
+    let_go(metlog.get_client() if client is None else client)
 
 
 def _is_master() -> bool:
