@@ -59,10 +59,12 @@ def test_every_message_of_every_process_arrives_with_its_own_pid(service, folder
 
 def test_failures_and_retries_are_counted_and_exceptions_captured(service, folder):
     worker = start(service, folder, "-c", "1")
-    send(service, folder, "fail", "fail", "retry", "die")
+    send(service, folder, "fail", "fail", "retry")
     (retry,) = service.wait_for("celery.task.state.retry")
     assert retry["fields"]["task"] == "shop.retry"
     service.wait_for("celery.task.state.success")
+    # Only now, since a process that dies so takes along what it has not sent yet.
+    send(service, folder, "die")
     # Two that raised, and one whose process died: the worker itself tells of that.
     failures = service.wait_for("celery.task.state.failure", 3)
     assert Counter(message["fields"]["task"] for message in failures) == {"shop.fail": 2, "shop.die": 1}

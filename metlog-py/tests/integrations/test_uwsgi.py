@@ -27,7 +27,7 @@ def start(service, workers, *options, **env):
 
 def wait_until_ready(service, server, workers, starts=1):
     """Wait for all: a worker that is told to end before it has set up its signals never does."""
-    server.wait_for("worker accepts", workers * starts)
+    server.wait_for(r"(?m)^worker accepts", workers * starts)
     # Each start binds port 0 anew.
     service.port = int(server.wait_for(r"127\.0\.0\.1:(\d+) \(port auto-assigned\)", starts))
 

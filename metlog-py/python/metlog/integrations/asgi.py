@@ -103,7 +103,7 @@ class MetlogMiddleware:
 
     @guarded
     def _send_what_is_left(self) -> None:
-        # Some servers, uvicorn for one, end by the signal they were sent: nothing of Python's is told of that.
+        # Some servers, uvicorn for one, end by the signal they were sent, and nothing of Python's is told.
         client = self.options.the_client()
         if client.flush(FLUSH_SECONDS):
             release(client)
