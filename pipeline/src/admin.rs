@@ -12,7 +12,7 @@ use std::{
 };
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
-use metlog_core::Timestamp;
+use metlog_core::{Timestamp, wire::batch::Counts};
 use prometheus_client::{
     encoding::text,
     metrics::{family::Family, gauge::Gauge},
@@ -87,6 +87,9 @@ pub struct StatsPage {
     pub appended: u64,
     /// For every origin the number after the highest sequence number that is safe on disk.
     pub safe: Vec<(metlog_core::wire::batch::ProducerId, u64)>,
+    /// What clients say they dropped after they had accepted it, by reason.
+    #[serde(default)]
+    pub dropped_by_clients: Counts,
 }
 
 /// The file in the data folder that holds the address of `/livez`, `/readyz` and `/metrics`.
@@ -109,7 +112,9 @@ impl Admin {
         let synced = appended == 0 || spool.wait_synced(appended, Duration::from_secs(5));
         let origins = ledger.origins().filter(|_| synced);
         let safe = origins.map(|(producer, origin)| (*producer, origin.covered.end())).collect();
-        StatsPage { listening: self.listening.clone(), synced: spool.synced(), appended, safe }
+        let dropped_by_clients = ledger.dropped_by_clients();
+        let listening = self.listening.clone();
+        StatsPage { listening, synced: spool.synced(), appended, safe, dropped_by_clients }
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -136,6 +141,16 @@ impl Admin {
                     [("made_by", made_by), ("state", state)].map(|(k, v)| (k.to_owned(), v.to_owned()));
                 ledger.get_or_create(&labels.to_vec()).set(i64::try_from(count).unwrap_or(i64::MAX));
             }
+        }
+        let dropped = Family::<Vec<(String, String)>, Gauge>::default();
+        registry.register(
+            "client_dropped_messages",
+            "Messages that clients say they dropped after they had accepted them, by reason",
+            dropped.clone(),
+        );
+        for (reason, count) in self.intake.ledger().dropped_by_clients() {
+            let gauge = dropped.get_or_create(&vec![("reason".to_owned(), reason)]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         let stats = self.intake.spool().stats();
         for (name, help, value) in [

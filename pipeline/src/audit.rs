@@ -2,6 +2,8 @@
 //!
 //! `attempted = forwarded + delivered + consumed + filtered + dropped + waiting + unknown`, by origin and in sum. What
 //! hops before this one took out is in the headers of the batches, so the last hop's audit is that of the whole chain.
+//! What a client gave up after it had numbered it is no loss nobody knows of: the client says how many, and so many of the
+//! numbers that did not arrive count as dropped by the client.
 
 use std::fmt;
 
@@ -9,6 +11,9 @@ use metlog_core::wire::batch::{Counts, ProducerId, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, Origin, Outcomes};
+
+/// Before the reason why a client dropped what it had accepted.
+const BY_CLIENT: &str = "dropped:client:";
 
 /// A client speaks at least each 60 s; one that has been silent for two and a half times as long is not counted on.
 const SILENT_SECONDS: i64 = 150;
@@ -135,7 +140,8 @@ pub struct OriginAudit {
     pub figures: Figures,
     /// What was refused, filtered, dropped or dead-lettered, by reason.
     pub reasons: Counts,
-    /// Sequence numbers that nobody has accounted for though later ones arrived, as `[start, end)`.
+    /// Sequence numbers that nobody has accounted for though later ones arrived, as `[start, end)`; none when the client
+    /// says that it dropped so many.
     pub missing: Vec<(u64, u64)>,
     /// Messages that arrived more than once.
     pub repeated: u64,
@@ -192,9 +198,15 @@ fn balance(producer: ProducerId, origin: &Origin, outcomes: &Counts, now: i64) -
     figures.attempted = accepted + origin.refused.values().sum::<u64>();
     let settled_here: u64 = outcomes.values().sum();
     figures.waiting = origin.present.saturating_sub(settled_here);
-    let missing = origin.covered.gaps();
+    let mut missing = origin.covered.gaps();
     let lost: u64 = missing.iter().map(|(start, end)| end - start).sum();
     let tail = accepted - origin.covered.end();
+    let by_client = enter_client_drops(&mut figures, &mut reasons, &origin.dropped, lost + tail);
+    // The client says so only with a later batch: what it dropped lies in a gap before it lies behind the last batch.
+    let (lost, tail) = (lost.saturating_sub(by_client), tail - by_client.saturating_sub(lost));
+    if lost == 0 {
+        missing.clear();
+    }
     // A client that is alive still has its tail; one that closed or fell silent does not.
     let alive = !origin.closed && now - origin.last_seen < SILENT_SECONDS;
     figures.unknown = lost + if alive { 0 } else { tail };
@@ -218,6 +230,20 @@ fn balance(producer: ProducerId, origin: &Origin, outcomes: &Counts, now: i64) -
             (false, false) => Verdict::Balanced,
         },
     }
+}
+
+/// Enters what the client says it dropped, at most the `absent` numbers that did not arrive: with `acked` delivery it may
+/// give up what has arrived all the same. Gives back how many were entered.
+fn enter_client_drops(figures: &mut Figures, reasons: &mut Counts, dropped: &Counts, absent: u64) -> u64 {
+    let mut left = absent;
+    for (reason, count) in dropped {
+        let count = left.min(*count);
+        left -= count;
+        if count > 0 {
+            enter(figures, reasons, &format!("{BY_CLIENT}{reason}"), count);
+        }
+    }
+    absent - left
 }
 
 fn enter(figures: &mut Figures, reasons: &mut Counts, outcome: &str, count: u64) {
@@ -248,7 +274,10 @@ impl fmt::Display for Audit {
             )?;
             writeln!(f, "{}", origin.figures)?;
             for (reason, count) in &origin.reasons {
-                writeln!(f, "         {reason} {count}")?;
+                match reason.strip_prefix(BY_CLIENT) {
+                    Some(reason) => writeln!(f, "         dropped by the client: {reason} {count}")?,
+                    None => writeln!(f, "         {reason} {count}")?,
+                }
             }
             for (start, end) in &origin.missing {
                 writeln!(f, "         missing {start}..{end} of producer {}", origin.producer)?;
@@ -329,6 +358,34 @@ mod tests {
         let closed = Header { last: true, ..header(5, 0, 9) };
         let lost = audit(&[header(0, 5, 5), closed], &[("delivered", 5)], 10);
         assert_eq!((lost.sent.unknown, lost.verdict), (4, Verdict::Broken), "it said how many there were");
+    }
+
+    #[test]
+    fn what_a_client_says_it_dropped_is_not_missing() {
+        let dropped = |count: u64| -> Counts { [("send".to_owned(), count)].into() };
+        for (said, client, unknown, verdict) in [
+            (0, 0, 3, Verdict::Broken),
+            (2, 2, 1, Verdict::Broken),
+            (3, 3, 0, Verdict::Balanced),
+            // It gave up a batch that had arrived: what is there is there.
+            (5, 3, 0, Verdict::Balanced),
+        ] {
+            let later = Header { dropped: dropped(said), ..header(8, 2, 10) };
+            let audit = audit(&[header(0, 5, 5), later], &[("delivered", 7)], 0);
+            let figures = (audit.sent.dropped, audit.sent.unknown, audit.verdict);
+            assert_eq!(figures, (client, unknown, verdict), "{audit}");
+            let text = audit.to_string();
+            assert_eq!(text.contains("missing 5..8"), unknown > 0, "{text}");
+            assert_eq!(text.contains(&format!("dropped by the client: send {client}")), client > 0, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_closing_client_that_drops_its_tail_says_so_and_a_late_batch_takes_nothing_back() {
+        let dropped = Counts::from([("send".to_owned(), 4)]);
+        let last = Header { dropped, last: true, ..header(5, 0, 9) };
+        let audit = audit(&[header(0, 5, 5), last, header(0, 5, 5)], &[("delivered", 5)], 0);
+        assert_eq!((audit.sent.dropped, audit.sent.unknown, audit.verdict), (4, 0, Verdict::Balanced));
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub struct Origin {
     pub attempted: u64,
     /// Calls the client refused, by reason, by the newest batch.
     pub refused: Counts,
+    /// Messages the client gave up after it had accepted them, by reason, as far as it has said.
+    pub dropped: Counts,
     /// True when the producer has said that nothing follows.
     pub closed: bool,
     /// When the newest batch arrived, in seconds since the epoch.
@@ -93,6 +95,11 @@ impl Origin {
         if header.attempted >= self.attempted {
             self.attempted = header.attempted;
             self.refused.clone_from(&header.refused);
+        }
+        for (reason, count) in &header.dropped {
+            // Running totals: a batch that comes late takes nothing back.
+            let known = self.dropped.entry(reason.clone()).or_insert(0);
+            *known = (*known).max(*count);
         }
         self.role = header.role;
         self.hostname.clone_from(&header.hostname);
@@ -151,6 +158,16 @@ impl Ledger {
     /// Every origin.
     pub fn origins(&self) -> impl Iterator<Item = (&ProducerId, &Origin)> {
         self.origins.iter()
+    }
+
+    /// What the clients of all origins say they dropped, by reason.
+    #[must_use]
+    pub fn dropped_by_clients(&self) -> Counts {
+        let mut totals = Counts::new();
+        for (reason, count) in self.origins.values().flat_map(|origin| &origin.dropped) {
+            *totals.entry(reason.clone()).or_insert(0) += count;
+        }
+        totals
     }
 
     /// How many origins were forgotten.

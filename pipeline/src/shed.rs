@@ -26,6 +26,7 @@ impl Shed {
             known.span += note.span;
             known.attempted = note.attempted;
             known.refused = note.refused;
+            known.dropped = note.dropped;
             known.last = note.last;
         } else if self.0.len() < MAX_NOTES {
             self.0.push(note);
