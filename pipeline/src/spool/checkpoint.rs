@@ -147,6 +147,17 @@ impl<S: Serialize + DeserializeOwned + Default> Checkpoint<S> {
     }
 }
 
+/// The ordinal that the checkpoint `name` says, whatever its state is; `None` when neither file can be read. Writes
+/// nothing, and may be called while the checkpoint's owner saves.
+pub(super) fn peek(dir: &Path, name: &str) -> Option<u64> {
+    let slot = |slot: u8| {
+        let bytes = std::fs::read(dir.join(format!("{name}.{slot}"))).ok()?;
+        decode::<serde::de::IgnoredAny>(&bytes)
+    };
+    let newest = [slot(0), slot(1)].into_iter().flatten().max_by_key(|slot| slot.generation);
+    newest.map(|slot| slot.ordinal)
+}
+
 fn check_name(name: &str) -> io::Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {

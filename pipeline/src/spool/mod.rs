@@ -29,6 +29,7 @@ mod files;
 mod handle;
 mod identity;
 mod index;
+pub mod inspect;
 mod reader;
 mod record;
 mod recovery;
@@ -46,6 +47,8 @@ mod tests;
 mod tests_crash;
 #[cfg(test)]
 mod tests_faults;
+#[cfg(test)]
+mod tests_inspect;
 
 pub use checkpoint::Checkpoint;
 pub use error::{AppendError, SpoolError};

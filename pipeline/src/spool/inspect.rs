@@ -1,0 +1,337 @@
+//! Looks at the files of a spool beside the daemon that uses them, or without one. Nothing is written, locked or deleted.
+//!
+//! A running daemon goes on meanwhile: a segment that is deleted while it is looked for is passed over, and a record that
+//! is being written is waited for before it counts as torn.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use super::checkpoint;
+use super::error::SpoolError;
+use super::files::{FileRef, read_full_at};
+use super::record::Record;
+use super::scan::{Damage, Found, Limit, Scanner};
+use super::segment::{self, HEADER_BYTES, Header};
+
+/// A record at the end that is not whole yet is looked at so often before it counts as torn, with a pause between.
+const TAIL_LOOKS: u32 = 20;
+const TAIL_PAUSE: Duration = Duration::from_millis(25);
+
+/// One segment file.
+#[derive(Debug, Clone)]
+pub struct SegmentFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Ordinal of its first record, by its name.
+    pub first: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was written last.
+    pub written: SystemTime,
+    /// `None` when its header cannot be read.
+    salt: Option<u64>,
+}
+
+/// The files of a spool at one moment.
+#[derive(Debug, Clone)]
+pub struct View {
+    dir: PathBuf,
+    segments: Vec<SegmentFile>,
+}
+
+/// What a walk comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A good record.
+    Record {
+        /// First ordinal of the segment it lies in.
+        segment: u64,
+        /// Where in the file it begins.
+        offset: u64,
+        /// The record.
+        record: Record,
+    },
+    /// Bytes that are no record.
+    Damage(DamagedStretch),
+    /// Ordinals that no segment holds. A spool leaves some out when it cuts a torn tail or gives a failed sync up.
+    Jump {
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        to: u64,
+    },
+}
+
+/// Bytes of a segment that are no record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedStretch {
+    /// First ordinal of the segment.
+    pub segment: u64,
+    /// Where in the file it begins.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: u64,
+    /// The ordinal that was expected there.
+    pub ordinal: u64,
+    /// Records in it, as far as the ordinals around it tell; 0 when nothing tells.
+    pub records: u64,
+    /// What it is.
+    pub kind: DamageKind,
+}
+
+/// What a damaged stretch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DamageKind {
+    /// The segment's header: nothing of the file can be read.
+    Header,
+    /// Between good records, or at the end of a segment that others follow.
+    Records,
+    /// The end of the last segment: a write that was cut short. The next start cuts it off.
+    TornTail,
+}
+
+/// A consumer's place, as its checkpoint says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer {
+    /// Its name.
+    pub name: String,
+    /// The last ordinal it is done with; `None` when neither file of its checkpoint can be read.
+    pub through: Option<u64>,
+}
+
+impl View {
+    /// Looks at the spool in `dir`.
+    ///
+    /// # Errors
+    /// When there is none, or its files may not be read.
+    pub fn open(dir: &Path) -> Result<View, SpoolError> {
+        let mut segments = Vec::new();
+        for entry in fs::read_dir(dir).map_err(SpoolError::io("list", dir))? {
+            let path = entry.map_err(SpoolError::io("list", dir))?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            if let Some(first) = name.and_then(segment::first_of) {
+                let found = SegmentFile::open(&path, first).map_err(SpoolError::io("read", &path))?;
+                segments.extend(found);
+            }
+        }
+        segments.sort_unstable_by_key(|segment| segment.first);
+        Ok(View { dir: dir.to_owned(), segments })
+    }
+
+    /// The segments, oldest first.
+    #[must_use]
+    pub fn segments(&self) -> &[SegmentFile] {
+        &self.segments
+    }
+
+    /// Bytes of all segments.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).fold(0, u64::saturating_add)
+    }
+
+    /// The last ordinal that was safe when the spool was closed last, or got a new identity; 0 when neither has happened.
+    #[must_use]
+    pub fn safe_at_close(&self) -> u64 {
+        checkpoint::peek(&self.dir, "meta").unwrap_or(0)
+    }
+
+    /// Files set aside in `damaged/`, and their bytes.
+    #[must_use]
+    pub fn set_aside(&self) -> (u64, u64) {
+        let Ok(entries) = fs::read_dir(self.dir.join("damaged")) else { return (0, 0) };
+        let lengths = entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
+        lengths.fold((0, 0), |(files, bytes), length| (files + 1, bytes + length))
+    }
+
+    /// Everything from `ordinal` on, in order.
+    #[must_use]
+    pub fn walk(&self, ordinal: u64) -> Walk<'_> {
+        let before = self.segments.partition_point(|segment| segment.first <= ordinal).saturating_sub(1);
+        let rest = self.segments.get(before..).unwrap_or_default();
+        Walk { rest, from: ordinal, next: rest.first().map_or(0, |segment| segment.first), current: None }
+    }
+
+    /// The last ordinal there is; reads the last segment.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        let Some(last) = self.segments.last() else { return 0 };
+        let ordinals = self.walk(last.first).filter_map(|item| match item {
+            Item::Record { record, .. } => Some(record.ordinal),
+            _ => None,
+        });
+        ordinals.last().unwrap_or(last.first.saturating_sub(1))
+    }
+
+    /// Bytes of the records after `ordinal`; reads the segment it lies in.
+    #[must_use]
+    pub fn bytes_after(&self, ordinal: u64) -> u64 {
+        let from = ordinal.saturating_add(1);
+        let begin = self.walk(from).find_map(|item| match item {
+            Item::Record { segment, offset, .. } => Some((segment, offset)),
+            _ => None,
+        });
+        let Some((first, offset)) = begin else { return 0 };
+        let of = |segment: &SegmentFile| {
+            segment.bytes.saturating_sub(if segment.first == first { offset } else { HEADER_BYTES })
+        };
+        self.segments.iter().filter(|segment| segment.first >= first).map(of).fold(0, u64::saturating_add)
+    }
+}
+
+impl SegmentFile {
+    /// `None` when the file is gone.
+    fn open(path: &Path, first: u64) -> io::Result<Option<SegmentFile>> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let metadata = file.metadata()?;
+        let mut bytes = [0; 48];
+        let count = read_full_at(&file, &mut bytes, 0).unwrap_or(0);
+        let header = Header::decode(bytes.get(..count).unwrap_or_default());
+        let salt = header.filter(|header| header.first == first).map(|header| header.salt);
+        let written = metadata.modified()?;
+        Ok(Some(SegmentFile { path: path.to_owned(), first, bytes: metadata.len(), written, salt }))
+    }
+}
+
+/// Goes through the segments of a [`View`].
+#[derive(Debug)]
+pub struct Walk<'a> {
+    /// Segments not begun yet.
+    rest: &'a [SegmentFile],
+    /// Records before this ordinal are passed over.
+    from: u64,
+    /// The ordinal that comes next if none is left out.
+    next: u64,
+    current: Option<Open>,
+}
+
+/// The segment a walk is in.
+#[derive(Debug)]
+struct Open {
+    first: u64,
+    salt: u64,
+    file: FileRef,
+    scanner: Scanner,
+    limit: Limit,
+    is_last: bool,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            let Some(open) = &mut self.current else {
+                match self.enter()? {
+                    Some(item) => return Some(item),
+                    None => continue,
+                }
+            };
+            let (first, offset) = (open.first, open.scanner.place.offset);
+            match open.step() {
+                Found::Record(record) => {
+                    self.next = record.ordinal.saturating_add(1);
+                    if record.ordinal >= self.from {
+                        return Some(Item::Record { segment: first, offset, record });
+                    }
+                }
+                Found::Damage(damage) => {
+                    let ordinal = self.next;
+                    self.next = ordinal.saturating_add(damage.records);
+                    return Some(stretch(first, ordinal, damage, DamageKind::Records));
+                }
+                Found::Tail(damage) => {
+                    let (ordinal, is_last) = (self.next, open.is_last);
+                    self.current = None;
+                    if is_last {
+                        let unknown = Damage { records: 0, ..damage };
+                        return Some(stretch(first, ordinal, unknown, DamageKind::TornTail));
+                    }
+                    self.next = ordinal.saturating_add(damage.records);
+                    return Some(stretch(first, ordinal, damage, DamageKind::Records));
+                }
+                Found::End => self.current = None,
+            }
+        }
+    }
+}
+
+fn stretch(segment: u64, ordinal: u64, damage: Damage, kind: DamageKind) -> Item {
+    let (offset, bytes, records) = (damage.start, damage.bytes(), damage.records);
+    Item::Damage(DamagedStretch { segment, offset, bytes, ordinal, records, kind })
+}
+
+impl Walk<'_> {
+    /// Begins the next segment. `Some(None)`: go on; an item: something is to be told first; `None`: there is none.
+    fn enter(&mut self) -> Option<Option<Item>> {
+        let (segment, rest) = self.rest.split_first()?;
+        if segment.first > self.next {
+            let jump = Item::Jump { from: self.next, to: segment.first - 1 };
+            self.next = segment.first;
+            return Some(Some(jump));
+        }
+        self.rest = rest;
+        self.next = segment.first;
+        let (Some(salt), Ok(file)) = (segment.salt, File::open(&segment.path)) else {
+            // Gone meanwhile: every consumer was done with it.
+            if !segment.path.exists() {
+                return Some(None);
+            }
+            let damage = Damage { start: 0, end: segment.bytes, records: 0 };
+            return Some(Some(stretch(segment.first, segment.first, damage, DamageKind::Header)));
+        };
+        let file: FileRef = Arc::new(file);
+        let last = rest.first().map_or(u64::MAX, |next| next.first.saturating_sub(1));
+        self.current = Some(Open {
+            first: segment.first,
+            salt,
+            scanner: Scanner::new(FileRef::clone(&file), salt, segment.first),
+            file,
+            limit: Limit { bytes: segment.bytes, last },
+            is_last: rest.is_empty(),
+        });
+        Some(None)
+    }
+}
+
+impl Open {
+    /// The next of this segment. At the end of the last one, bytes that are no record are looked at again for a while: a
+    /// daemon may be writing them.
+    fn step(&mut self) -> Found {
+        let place = self.scanner.place;
+        let mut found = self.scanner.next(self.limit);
+        for _ in 0..TAIL_LOOKS {
+            if !self.is_last || !matches!(found, Found::Tail(_)) {
+                break;
+            }
+            thread::sleep(TAIL_PAUSE);
+            self.limit.bytes = self.file.length().unwrap_or(0).max(self.limit.bytes);
+            // A new one: the old one may hold what was read before the write was whole.
+            self.scanner = Scanner::new(FileRef::clone(&self.file), self.salt, self.first);
+            self.scanner.place = place;
+            found = self.scanner.next(self.limit);
+        }
+        found
+    }
+}
+
+/// The consumers that have checkpoints in `dir`, by name.
+#[must_use]
+pub fn consumers(dir: &Path) -> Vec<Consumer> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| Some(name.strip_suffix(".0").or_else(|| name.strip_suffix(".1"))?.to_owned()))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let place = |name: String| Consumer { through: checkpoint::peek(dir, &name), name };
+    names.into_iter().map(place).collect()
+}
