@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metlog_core::{client::Count, sample::Rate};
 use pyo3::{
+    exceptions::PyAttributeError,
     prelude::*,
     sync::PyOnceLock,
-    types::{PyDict, PySet, PyTuple},
+    types::{PyDict, PySet, PyString, PyTuple},
 };
 
 use crate::{calls, client::Client, columns::Arguments, measured::Measured};
@@ -19,7 +20,7 @@ type Object<'py> = Bound<'py, PyAny>;
 /// Sends a `timer` message for each block or call it measures, also for one that raises.
 ///
 /// `start` and `result` are those of the current thread; entered again, it keeps each start.
-#[pyclass(frozen, subclass, dict, weakref, name = "_Timer", module = "metlog._metlog")]
+#[pyclass(frozen, subclass, weakref, name = "_Timer", module = "metlog._metlog")]
 pub(crate) struct BlockTimer {
     reports: Reports,
     name: Py<PyAny>,
@@ -27,6 +28,9 @@ pub(crate) struct BlockTimer {
     /// What was given instead of `said`, or what somebody asked for and may have changed.
     msg_data: PyOnceLock<Py<PyDict>>,
     measured: Measured,
+    /// Attributes of the application's. With `dict` of `pyclass` CPython makes one for each timer and has the garbage
+    /// collector look at both.
+    attributes: PyOnceLock<Py<PyDict>>,
 }
 
 /// Whom a timer tells what it measured.
@@ -92,6 +96,33 @@ impl BlockTimer {
         }
     }
 
+    #[getter(__dict__)]
+    fn attributes<'py>(&self, py: Python<'py>) -> &Bound<'py, PyDict> {
+        self.attributes.get_or_init(py, || PyDict::new(py).unbind()).bind(py)
+    }
+
+    /// What the class does not have.
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Object<'py>> {
+        let given = self.attributes.get(py).map(|given| given.bind(py).get_item(name)).transpose()?;
+        given
+            .flatten()
+            .ok_or_else(|| PyAttributeError::new_err(format!("'_Timer' has no attribute '{name}'")))
+    }
+
+    fn __setattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>, value: &Object<'_>) -> PyResult<()> {
+        match descriptor(slf, name)? {
+            Some(of_class) => of_class.call_method1("__set__", (slf, value)).map(drop),
+            None => own_attributes(slf)?.set_item(name, value),
+        }
+    }
+
+    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
+        match descriptor(slf, name)? {
+            Some(of_class) => of_class.call_method1("__delete__", (slf,)).map(drop),
+            None => own_attributes(slf)?.del_item(name).map_err(|_| no_attribute(name)),
+        }
+    }
+
     /// When the innermost measurement of this thread began, in seconds since 1970.
     #[getter]
     fn start(&self) -> Option<f64> {
@@ -144,7 +175,14 @@ impl BlockTimer {
 
 impl BlockTimer {
     fn made(reports: Reports, name: Py<PyAny>, said: Said) -> Self {
-        Self { reports, name, said, msg_data: PyOnceLock::new(), measured: Measured::default() }
+        Self {
+            reports,
+            name,
+            said,
+            msg_data: PyOnceLock::new(),
+            measured: Measured::default(),
+            attributes: PyOnceLock::new(),
+        }
     }
 
     /// Sends a measurement in milliseconds.
@@ -173,6 +211,24 @@ impl BlockTimer {
         let arguments = (&self.name, whole);
         client.call_method(pyo3::intern!(py, "timer_send"), arguments, Some(self.msg_data(py)?)).map(drop)
     }
+}
+
+/// What the class has to say to the attribute being set.
+fn descriptor<'py>(
+    timer: &Bound<'py, BlockTimer>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Object<'py>>> {
+    let Ok(found) = timer.get_type().getattr(name) else { return Ok(None) };
+    Ok(found.hasattr("__set__")?.then_some(found))
+}
+
+/// Those that a class made in Python keeps, or those kept here.
+fn own_attributes<'py>(timer: &Bound<'py, BlockTimer>) -> PyResult<Bound<'py, PyDict>> {
+    Ok(timer.getattr("__dict__")?.cast_into::<PyDict>()?)
+}
+
+fn no_attribute(name: &Bound<'_, PyString>) -> PyErr {
+    PyAttributeError::new_err(format!("'_Timer' object has no attribute '{name}'"))
 }
 
 /// Whole milliseconds, as the messages have them.

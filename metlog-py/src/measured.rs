@@ -6,11 +6,12 @@
 use std::{
     cell::Cell,
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
 };
+
+use metlog_core::timer::Tick;
 
 /// No result yet.
 const NONE: i64 = i64::MIN;
@@ -28,7 +29,7 @@ thread_local! {
 pub(crate) struct Measured {
     /// The thread that came first, 0 for none; the others are only its own.
     thread: AtomicU64,
-    /// Nanoseconds as [`now`] has them, 0 for none.
+    /// As [`now`] has it, 0 for none.
     start: AtomicU64,
     result: AtomicI64,
     has_more: AtomicBool,
@@ -55,10 +56,10 @@ impl Default for Measured {
     }
 }
 
-/// Nanoseconds since the first call, and one.
+/// This moment, as a number that is not 0.
+#[inline]
 fn now() -> u64 {
-    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
-    u64::try_from(FIRST.elapsed().as_nanos()).unwrap_or(u64::MAX - 1) + 1
+    Tick::now().to_bits()
 }
 
 fn this_thread() -> u64 {
@@ -90,9 +91,8 @@ impl Measured {
     /// Ends the innermost measurement of this thread; gives back its milliseconds.
     #[inline]
     pub(crate) fn end(&self) -> Option<f64> {
-        let ended = now();
         #[expect(clippy::cast_precision_loss, reason = "a time beyond 2^53 ns needs no last digit")]
-        self.take().map(|start| ended.saturating_sub(start) as f64 / 1e6)
+        self.take().map(|start| Tick::from_bits(start).elapsed_nanos() as f64 / 1e6)
     }
 
     fn take(&self) -> Option<u64> {
@@ -113,7 +113,7 @@ impl Measured {
         let inner = self.has_more.load(Relaxed).then(inner).flatten();
         let outer = || (self.thread.load(Relaxed) == thread).then(|| self.start.load(Relaxed));
         let start = inner.or_else(outer).filter(|start| *start != 0)?;
-        Some(now().saturating_sub(start))
+        Some(Tick::from_bits(start).elapsed_nanos())
     }
 
     /// Keeps the last result of this thread.

@@ -111,6 +111,33 @@ def test_a_timer_lives_with_what_tests_of_the_original_do_to_it(client, sent):
     assert len(sent()) == 2
 
 
+def test_a_timer_takes_attributes_as_any_object_does(client):
+    class Mine(_Timer):
+        kind = "class"
+
+    for timer in (client.timer("n"), Mine(client, "n", {})):
+        timer.note = 1
+        assert (timer.note, vars(timer)["note"]) == (1, 1)
+        del timer.note
+        assert not hasattr(timer, "note")
+        with pytest.raises(AttributeError):
+            timer.result = 1
+        with pytest.raises(AttributeError):
+            del timer.client
+    timer.kind = "own"
+    assert (timer.kind, Mine.kind) == ("own", "class")
+
+
+def test_a_class_or_an_object_may_be_given_another_timer_send(client, sent):
+    for place in (MetlogClient, client):
+        with mock.patch.object(place, "timer_send") as timer_send, client.timer("n"):
+            pass
+        timer_send.assert_called_once_with("n", 0, logger=None, severity=None, fields=None, rate=1.0)
+    with client.timer("n"):
+        pass
+    assert len(sent()) == 1
+
+
 def test_a_timer_reports_through_the_client_it_was_given():
     client = mock.Mock()
     with _Timer(client, "n", {"logger": "l"}):
