@@ -64,7 +64,10 @@ pub(crate) fn head(given: &Bound<'_, PyString>) -> String {
         None
     };
     let kept = cut.as_ref().unwrap_or(given);
-    text::of_str(kept).chars().take(HEAD).collect()
+    let text = text::of_str(kept);
+    // Most have fewer bytes than that, and need no look at their characters.
+    let end = if text.len() <= HEAD { None } else { text.char_indices().nth(HEAD) };
+    end.and_then(|(end, _)| text.get(..end)).map_or_else(|| text.clone().into_owned(), ToOwned::to_owned)
 }
 
 fn value(given: &Bound<'_, PyAny>, depth: usize) -> Value {
