@@ -23,6 +23,7 @@ use crate::{
     intake::Intake,
     stop::Stop,
     threads::Threads,
+    tools::{self, SpoolWord},
 };
 
 /// How often the ledger is saved.
@@ -44,13 +45,32 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Looks into the spool on disk, of a running daemon or a stopped one, without disturbing either.
+    ///
+    /// Exit code 0 when all is well, 1 when something is damaged, left out or not sent.
+    #[command(after_help = SPOOL_EXAMPLES)]
+    Spool {
+        /// The daemon's configuration.
+        #[command(flatten)]
+        source: Source,
+        /// What to do.
+        #[command(subcommand)]
+        word: SpoolWord,
+    },
 }
+
+/// Shown below the help of `spool`.
+const SPOOL_EXAMPLES: &str = "Examples:
+  spool --config /etc/metlog/sidecar.toml ls
+  spool verify --json
+  spool export --where 'Type == \"exception\"' --from 2026-11-22T06:00:00Z > exceptions.jsonl
+  spool replay --file exceptions.jsonl --endpoint tcp://127.0.0.1:5568";
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Args)]
 pub struct Source {
     /// The configuration file (TOML); without it everything has its default.
-    #[arg(long, short)]
+    #[arg(long, short, global = true)]
     pub config: Option<PathBuf>,
 }
 
@@ -78,6 +98,9 @@ pub fn main<D: Daemon>(command: Command) -> ExitCode {
         Command::Run(source) => load::<D>(&source).map(run::<D>),
         Command::Check(source) => load::<D>(&source).map(|_| say("configuration is good")),
         Command::Audit { source, json } => load::<D>(&source).map(|config| audit(D::data_dir(&config), json)),
+        Command::Spool { source, word } => {
+            load::<D>(&source).map(|config| tools::run(&word, D::data_dir(&config)))
+        }
     };
     done.unwrap_or_else(|error| {
         complain(&error.to_string());
@@ -86,7 +109,10 @@ pub fn main<D: Daemon>(command: Command) -> ExitCode {
 }
 
 /// Reads the configuration and checks all of it.
-fn load<D: Daemon>(source: &Source) -> Result<D::Config, ConfigError> {
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load<D: Daemon>(source: &Source) -> Result<D::Config, ConfigError> {
     let config: D::Config = config::load(source.config.as_deref())?;
     match D::check(&config).as_slice() {
         [] => Ok(config),

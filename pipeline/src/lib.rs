@@ -22,3 +22,4 @@ pub mod shed;
 pub mod spool;
 pub mod stop;
 pub mod threads;
+pub mod tools;

@@ -1,7 +1,9 @@
 //! One acknowledged hop between daemons: [`sender`] reads the spool of this one, [`receiver`] writes that of the next.
+//! A [`courier`] brings what a tool holds in its hand.
 //!
 //! The frames and the window are [`metlog_core::link`]; the link sequence of a record is its ordinal in the spool.
 
+pub mod courier;
 pub mod receiver;
 pub mod sender;
 

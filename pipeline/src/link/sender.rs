@@ -304,7 +304,7 @@ impl<'a> Connection<'a> {
 }
 
 /// Says hello and waits for the welcome: what the receiver has, and its credit.
-fn greet(socket: &zmq::Socket, sender: SenderId, stop: &Stop) -> Result<(u64, u64), Error> {
+pub(super) fn greet(socket: &zmq::Socket, sender: SenderId, stop: &Stop) -> Result<(u64, u64), Error> {
     let hello = Frame::Hello { versions: VERSIONS, sender }.encode();
     socket.send(hello, 0).map_err(|source| failed("the peer", source))?;
     let deadline = Instant::now() + PATIENCE;
@@ -326,10 +326,10 @@ fn greet(socket: &zmq::Socket, sender: SenderId, stop: &Stop) -> Result<(u64, u6
     Err(Error::new(ErrorKind::Io, format!("nothing heard in {} s; is it running?", PATIENCE.as_secs())))
 }
 
-fn failed(endpoint: &str, source: zmq::Error) -> Error {
+pub(super) fn failed(endpoint: &str, source: zmq::Error) -> Error {
     Error::new(ErrorKind::Io, format!("link to {endpoint}: {source}")).with_source(source)
 }
 
-fn millis(time: Duration) -> i64 {
+pub(super) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
