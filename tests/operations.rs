@@ -1,0 +1,222 @@
+//! The tools an operator has beside the daemons, on running and on stopped ones.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::{fs, os::unix::fs::FileExt, path::PathBuf, process::Command, time::Duration};
+
+use metlog_core::{
+    Options, fields,
+    wire::{
+        batch::{Counts, Header, ProducerId, encode},
+        record::Identity,
+    },
+};
+use metlog_pipeline::audit::Verdict;
+use metlog_tests::{Daemon, Setup, System, number, wait_until};
+use serde_json::Value;
+
+/// Runs `metlog-x <word> --config ... <args>`: exit code, stdout, stderr.
+fn tool(daemon: &Daemon, word: &str, args: &[&str]) -> (i32, String, String) {
+    finish(daemon.command(word).args(args))
+}
+
+fn finish(command: &mut Command) -> (i32, String, String) {
+    let done = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
+}
+
+/// Sends numbered messages and waits until the sidecar has them on disk.
+fn send_numbered(system: &System, count: u64) {
+    let client = system.client("app");
+    for n in 0..count {
+        client.metlog("numbered", Options { fields: fields(&[("n", &n)]), ..Options::default() });
+    }
+    let report = client.close(Duration::from_secs(10));
+    assert_eq!((report.sent, report.waiting), (count, 0));
+    wait_until("the spool to have it", || system.sidecar.stats().safe.iter().any(|(_, end)| *end == count));
+}
+
+fn numbers(lines: &str) -> Vec<u64> {
+    lines.lines().map(|line| number(&serde_json::from_str(line).unwrap(), "/fields/n")).collect()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
+}
+
+#[test]
+fn the_spool_of_a_running_daemon_is_listed_verified_and_exported_and_it_never_notices() {
+    let mut system = System::start(Setup::default());
+    system.grater.kill();
+    send_numbered(&system, 300);
+
+    let (code, text, error) = tool(&system.sidecar, "spool", &["ls"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(text.contains("a daemon is running on it") && text.contains("forward"), "{text}");
+    let (code, text, _) = tool(&system.sidecar, "spool", &["ls", "--json"]);
+    let listing = json(&text);
+    let last = number(&listing, "/last");
+    assert_eq!((code, listing["live"].as_bool(), last), (0, Some(true), system.sidecar.stats().appended));
+    let consumers = listing["consumers"].as_array().unwrap();
+    let forward = consumers.iter().find(|consumer| consumer["name"] == "forward");
+    assert!(forward.is_none_or(|forward| number(forward, "/behind_records") > 0), "{listing}");
+
+    let (code, text, _) = tool(&system.sidecar, "spool", &["verify"]);
+    assert!(code == 0 && text.starts_with("good: ") && text.contains("300 messages"), "{code} {text}");
+    let (code, lines, error) = tool(&system.sidecar, "spool", &["export", "--where", "Type == 'numbered'"]);
+    assert_eq!((code, error.as_str(), numbers(&lines)), (0, "", (0..300).collect()));
+    let some = [
+        "export",
+        "--where",
+        "Type == 'numbered' && Fields[n] < 3",
+        "--from",
+        "1",
+        "--to",
+        "2000-01-01T00:00:00Z",
+    ];
+    assert_eq!(numbers(&tool(&system.sidecar, "spool", &some[..5]).1), [0, 1, 2]);
+    assert_eq!(tool(&system.sidecar, "spool", &some).1, "", "nothing is so old");
+
+    system.grater.restart();
+    assert_eq!(system.wait_for("numbered", 300).len(), 300);
+    assert_eq!(system.sidecar.audit().verdict, Verdict::Balanced);
+}
+
+#[test]
+fn damage_of_a_stopped_spool_is_named_and_the_rest_exported() {
+    let mut system = System::start(Setup::default());
+    system.grater.kill();
+    for n in 0..20_u64 {
+        let client = system.client("app");
+        client.metlog("numbered", Options { fields: fields(&[("n", &n)]), ..Options::default() });
+        client.close(Duration::from_secs(10));
+    }
+    wait_until("the spool to have it", || system.sidecar.audit().sent.attempted == 20);
+    assert!(system.sidecar.terminate().success());
+    let found = json(&tool(&system.sidecar, "spool", &["verify", "--json"]).1);
+    assert_eq!(found["good"], Value::Bool(true), "{found}");
+
+    let (segment, bytes) = only_segment(&system);
+    let file = fs::File::options().write(true).open(&segment).unwrap();
+    let offset = bytes.windows(8).position(|window| window == b"numbered").unwrap();
+    file.write_all_at(b"N", u64::try_from(offset).unwrap()).unwrap();
+    let (code, text, _) = tool(&system.sidecar, "spool", &["verify", "--json"]);
+    let findings = json(&text)["findings"].clone();
+    assert_eq!((code, findings.as_array().unwrap().len()), (1, 1), "{text}");
+    let finding = &findings[0];
+    let (start, length) = (number(finding, "/offset"), number(finding, "/bytes"));
+    let at = u64::try_from(offset).unwrap();
+    assert!(finding["what"] == "damaged" && start < at && at < start + length, "{finding} {at}");
+    assert_eq!(number(finding, "/records"), 1);
+
+    let (code, lines, error) = tool(&system.sidecar, "spool", &["export", "--where", "Type == 'numbered'"]);
+    assert_eq!((code, numbers(&lines)), (1, (1..20).collect()), "{error}");
+    assert!(error.contains("1 damaged stretches") && error.contains("spool verify"), "{error}");
+}
+
+/// The one segment of the sidecar's spool, and its bytes.
+fn only_segment(system: &System) -> (PathBuf, Vec<u8>) {
+    let entries = fs::read_dir(system.sidecar.data_dir().join("spool")).unwrap();
+    let mut segments = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "seg"));
+    let path = segments.next().unwrap();
+    assert_eq!(segments.next(), None);
+    let bytes = fs::read(&path).unwrap();
+    (path, bytes)
+}
+
+#[test]
+fn what_was_exported_is_sent_again_and_whole_batches_are_not_taken_twice() {
+    let system = System::start(Setup::default());
+    send_numbered(&system, 100);
+    assert_eq!(system.wait_for("numbered", 100).len(), 100);
+    let endpoint = format!("ipc://{}/grater.sock", system.home().display());
+
+    let keep = ["replay", "--endpoint", &endpoint, "--keep-origin"];
+    let (code, text, error) = tool(&system.grater, "spool", &keep);
+    assert!(code == 0 && text.contains("messages are on the disk of"), "{text} {error}");
+    let (_, lines, _) = tool(&system.grater, "spool", &["export", "--where", "Fields[n] >= 90"]);
+    let file = system.home().join("exported.jsonl");
+    fs::write(&file, format!("{lines}no message\n")).unwrap();
+    let again = [
+        "replay",
+        "--endpoint",
+        &endpoint,
+        "--file",
+        file.to_str().unwrap(),
+        "--where",
+        "Fields[n] > 94",
+        "--json",
+    ];
+    let (code, text, error) = tool(&system.grater, "spool", &again);
+    assert_eq!((code, number(&json(&text), "/messages")), (1, 5), "one line is no message: {error}");
+    assert!(error.contains("line 11"), "{error}");
+    let delivered = system.wait_for("numbered", 105);
+    let mut found: Vec<u64> = delivered.iter().map(|message| number(message, "/fields/n")).collect();
+    found.sort_unstable();
+    let mut expected: Vec<u64> = (0..100).chain(95..100).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    wait_until("a balance", || system.grater.audit().sent.delivered == 105);
+    let audit = system.grater.audit();
+    assert_eq!((audit.verdict, audit.sent.attempted), (Verdict::Balanced, 105), "{audit}");
+    assert!(audit.to_string().contains("metlog-replay"), "{audit}");
+}
+
+#[test]
+fn exit_codes_tell_usage_configuration_and_failure_apart() {
+    let mut system = System::start(Setup::default());
+    for (args, said) in [
+        (&["export", "--where", "Type = 'x'"][..], "column"),
+        (&["export", "--from", "yesterday"], "expected an ordinal"),
+        (&["export", "--frm", "1"], "--from"),
+        (&["replay"], "--endpoint"),
+    ] {
+        let (code, _, error) = tool(&system.sidecar, "spool", args);
+        assert!(code == 2 && error.contains(said), "{args:?}: {code} {error}");
+    }
+    let nowhere = format!("ipc://{}/nobody.sock", system.home().display());
+    let (code, _, error) = tool(&system.sidecar, "spool", &["replay", "--endpoint", &nowhere]);
+    assert!(code == 1 && error.contains("no welcome from"), "{code} {error}");
+    assert!(system.sidecar.terminate().success());
+    fs::remove_dir_all(system.sidecar.data_dir()).unwrap();
+    let (code, _, error) = tool(&system.sidecar, "spool", &["ls"]);
+    assert!(code == 1 && error.contains("no spool can be read"), "{code} {error}");
+    assert!(!system.sidecar.data_dir().exists(), "looking leaves nothing behind");
+    fs::write(system.home().join("metlog-sidecar.toml"), "dta_dir = 'x'\n").unwrap();
+    let (code, _, error) = tool(&system.sidecar, "spool", &["ls"]);
+    assert!(code == 78 && error.contains("data_dir"), "{code} {error}");
+}
+
+#[test]
+fn what_a_client_gave_up_shows_as_dropped_by_the_client_on_every_hop() {
+    let system = System::start(Setup::default());
+    let socket = zmq::Context::new().socket(zmq::PUSH).unwrap();
+    socket.connect(&system.push_endpoint()).unwrap();
+    let identity = Identity { env_version: "0.8", pid: 7, hostname: "h" };
+    // Ten were taken, three of them given up before anything was sent; the rest was taken out on the way.
+    let header = Header {
+        first_sequence: 3,
+        span: 7,
+        removed: Counts::from([("filtered:rule".to_owned(), 7)]),
+        attempted: 10,
+        dropped: Counts::from([("send".to_owned(), 3)]),
+        last: true,
+        ..Header::new(ProducerId([9; 16]), identity, "gave-up")
+    };
+    socket.send(encode(&header, &[]), 0).unwrap();
+    for daemon in [&system.sidecar, &system.grater] {
+        wait_until("the batch", || daemon.audit().sent.attempted == 10);
+        let audit = daemon.audit();
+        assert_eq!(
+            (audit.sent.dropped, audit.sent.unknown, audit.verdict),
+            (3, 0, Verdict::Balanced),
+            "{audit}"
+        );
+        let (code, text, _) = tool(daemon, "audit", &[]);
+        assert!(code == 0 && text.contains("dropped by the client: send 3"), "{code} {text}");
+        assert_eq!(daemon.stats().dropped_by_clients, Counts::from([("send".to_owned(), 3)]));
+        assert_eq!(daemon.counter("metlog_client_dropped_messages{reason=\"send\"}"), 3);
+    }
+}
