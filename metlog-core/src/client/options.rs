@@ -118,25 +118,27 @@ pub(super) fn given_identity<'a>(options: &Options<'a>, own: Identity<'a>) -> Op
 /// A call that plain rules let pass.
 pub(super) struct Call<'a> {
     pub(super) kind: &'a str,
+    /// This and the payload stand in for those of the options.
     pub(super) severity: Severity,
-    /// The client's, unless the options name another.
-    pub(super) logger: &'a str,
+    pub(super) payload: &'a dyn Encode,
     pub(super) options: &'a Options<'a>,
     /// Fields that the call adds to the caller's.
     pub(super) own: &'a [(&'a str, &'a dyn Encode)],
 }
 
 impl Call<'_> {
-    pub(super) fn head(&self) -> Head<'_> {
-        let &Self { kind, severity, logger, options, .. } = self;
+    /// The front columns, as of now; `logger` is the client's.
+    pub(super) fn head<'h>(&'h self, logger: &'h str) -> Head<'h> {
+        let &Self { kind, severity, options, .. } = self;
+        let logger = options.logger.unwrap_or(logger);
         Head { kind, severity, logger, timestamp: options.timestamp.unwrap_or_else(clock::now) }
     }
 
     /// Payload and fields. The caller's fields come first: of a field given twice readers keep the last.
     #[inline]
     pub(super) fn encode_content(&self, out: &mut Vec<u8>) {
-        let Self { options, own, .. } = self;
-        options.payload.unwrap_or(&"").encode(out);
+        let Self { payload, options, own, .. } = self;
+        payload.encode(out);
         pack::map(out, options.count_fields() + own.len());
         options.fields.encode_pairs(out);
         FieldSet::Pairs(own).encode_pairs(out);
