@@ -141,6 +141,55 @@ test('without a function the rest of a request is bound, until the binding ends'
   }
 });
 
+test('bindings end in any order, and none comes back', () => {
+  const { client, sender } = memoryClient();
+  bind({ request: 'r1' }, () => {
+    const [first, second, third] = [{ a: 1 }, { b: 1 }, { a: 2 }].map((fields) => client.bind(fields));
+    client.metlog('all');
+    third.end();
+    client.metlog('without the third');
+    first.end();
+    client.metlog('without the first');
+    second.end();
+    first.end();
+    client.metlog('without any');
+  });
+  assert.deepEqual(
+    sender.messages.map(({ fields }) => fields),
+    [
+      { request: 'r1', a: 2, b: 1 },
+      { request: 'r1', a: 1, b: 1 },
+      { request: 'r1', b: 1 },
+      { request: 'r1' },
+    ],
+  );
+});
+
+test('what a call has bound and ended is not bound for its caller', async () => {
+  const { client, sender } = memoryClient();
+  await bind({}, async () => {
+    const inner = async () => {
+      const binding = client.bind({ user: 7 });
+      await pause();
+      binding.end();
+    };
+    await inner();
+    client.metlog('after');
+  });
+  assert.deepEqual(sender.messages[0].fields, {});
+});
+
+test('bindings that nobody ends pile up to a bound', () => {
+  const { client, sender } = memoryClient();
+  bind({ request: 'r1' }, () => {
+    for (let index = 0; index < 100_000; index += 1) {
+      client.bind({ index });
+    }
+    client.metlog('services');
+  });
+  assert.deepEqual(sender.messages[0].fields, { request: 'r1', index: 99_999 });
+});
+
 test('what is bound is what it was then', () => {
   const sender = memorySenderFactory();
   const client = new MetlogClient(sender);

@@ -1,7 +1,7 @@
 // The frameworks of `frameworks.test.js`: one application, written for each of them.
 //
 // GET /items/:id answers 200 and says `seen`; /fail throws; /slow never ends; /missing is 404; /refuse is refused with 403;
-// /cef sends a security event; POST /body answers once the body is read; /health is left out.
+// /busy/:id throws an error that says 503; /leave binds something; /cef sends a security event; POST /body answers once the body is read; /health is left out.
 'use strict';
 
 const http = require('node:http');
@@ -16,6 +16,11 @@ const CEF = {
 class Refused extends Error {
   status = 403;
   statusCode = 403;
+}
+
+class Busy extends Error {
+  status = 503;
+  statusCode = 503;
 }
 
 /** What a framework makes of an exception that nobody catches, said once more by the test's server of plain `http`. */
@@ -39,6 +44,12 @@ function seen(client) {
   client.info('seen');
 }
 
+/** Binds before anything has been waited for: in the context of whoever has called. */
+function leave(client) {
+  client.bind({ leftover: true });
+  return 'ok';
+}
+
 function express(version) {
   return async (client, options) => {
     const framework = require(version);
@@ -55,6 +66,7 @@ function express(version) {
     app.get('/fail', () => {
       throw FAILURE;
     });
+    app.get('/busy/:id', (_request, _response, next) => next(new Busy('later')));
     app.get('/slow', () => {});
     app.get('/refuse', (_request, _response, next) => next(new Refused('no')));
     app.get('/cef', (_request, response) => {
@@ -64,6 +76,7 @@ function express(version) {
       seen(client);
       response.send('ok');
     });
+    app.get('/leave', (_request, response) => response.send(leave(client)));
     app.get('/health', (_request, response) => response.send('ok'));
     app.use(errorHandler());
     // Instead of a stack on standard error.
@@ -92,6 +105,9 @@ async function fastify(client, options) {
   app.get('/fail', async () => {
     throw FAILURE;
   });
+  app.get('/busy/:id', async () => {
+    throw new Busy('later');
+  });
   app.get('/slow', () => new Promise(() => {}));
   app.get('/refuse', async () => {
     throw new Refused('no');
@@ -101,6 +117,7 @@ async function fastify(client, options) {
     seen(client);
     return 'ok';
   });
+  app.get('/leave', (_request, reply) => reply.send(leave(client)));
   app.get('/health', async () => 'ok');
   const url = await app.listen({ port: 0, host: '127.0.0.1' });
   return { url, close: () => app.close() };
@@ -121,6 +138,9 @@ async function koa(client, options) {
       context.body = 'ok';
     } else if (path === '/fail') {
       throw FAILURE;
+    } else if (path.startsWith('/busy/')) {
+      context._matchedRoute = '/busy/:id';
+      throw new Busy('later');
     } else if (path === '/slow') {
       await new Promise(() => {});
     } else if (path === '/refuse') {
@@ -131,6 +151,8 @@ async function koa(client, options) {
       await read(context.req);
       seen(client);
       context.body = 'ok';
+    } else if (path === '/leave') {
+      context.body = leave(client);
     } else if (path === '/health') {
       context.body = 'ok';
     }
@@ -148,6 +170,9 @@ function listener(client) {
     const path = request.url.split('?', 1)[0];
     if (path === '/slow') {
       return;
+    }
+    if (path === '/leave') {
+      leave(client);
     }
     if (path.startsWith('/items/') || path === '/body') {
       await read(request);

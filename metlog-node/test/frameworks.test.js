@@ -9,14 +9,16 @@ const { FRAMEWORKS, listening } = require('./frameworks.js');
 const { eventOf, memoryClient, run, until } = require('./support.js');
 
 /** One request over HTTP: its status and body. */
-function ask(url, { method = 'GET', headers = {}, body } = {}) {
+function ask(url, { method = 'GET', headers = {}, body, agent } = {}) {
   return new Promise((resolve, reject) => {
-    const request = http.request(url, { method, headers }, (response) => {
+    const request = http.request(url, { method, headers, agent }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk) => {
         text += chunk;
       });
-      response.on('end', () => resolve({ status: response.statusCode, text }));
+      response.on('end', () =>
+        resolve({ status: response.statusCode, text, isReused: request.reusedSocket }),
+      );
     });
     request.on('error', reject).end(body);
   });
@@ -90,6 +92,39 @@ for (const { name, serve, routes, exceptions } of FRAMEWORKS) {
     await told('http.server.status.200');
     client.info('outside');
     assert.deepEqual(sender.messages.at(-1).fields, {});
+  });
+
+  test(`${name}: what one request has bound is not on the next one of its connection`, async (t) => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => agent.destroy());
+    const { client, sender, url } = await serving(t);
+    for (const path of ['/leave', '/items/1', '/items/2']) {
+      const { isReused } = await ask(url + path, { agent });
+      assert.equal(isReused, path !== '/leave');
+    }
+    const requests = () => sender.messages.filter(({ fields }) => fields.name === 'http.server.request');
+    await until(() => requests().length === 3, 'all three are told');
+    client.flush();
+    assert.ok(sender.messages.every(({ fields }) => fields.leftover === undefined));
+    const lines = sender.messages.filter(({ type }) => type === 'oldstyle').map(({ fields }) => fields);
+    assert.deepEqual(
+      lines.map(({ path }) => path),
+      ['/items/1', '/items/2'],
+    );
+    assert.equal(new Set(lines.map(({ request_id: id }) => id)).size, 2);
+  });
+
+  test(`${name}: an exception names its route and the status it asks for`, async (t) => {
+    if (!exceptions) {
+      return;
+    }
+    const { url, told } = await serving(t);
+    assert.equal((await ask(`${url}/busy/7`)).status, 503);
+    const messages = await told('http.server.status.503');
+    const sentry = messages.find(({ type }) => type === 'sentry');
+    for (const { fields } of [metric(messages, 'http.server.exception'), sentry]) {
+      assert.deepEqual([fields.route, fields.status], ['/busy/:id', 503]);
+    }
   });
 
   test(`${name}: an exception is sent once, counted, and answered as without us`, async (t) => {
@@ -202,7 +237,7 @@ test('a client that fails harms no request', async (t) => {
   );
   t.after(close);
   const before = errors();
-  assert.deepEqual(await ask(url), { status: 200, text: 'ok' });
+  assert.equal((await ask(url)).status, 200);
   await until(() => errors() > before, 'the failure is counted');
 });
 
@@ -227,36 +262,143 @@ for (const [template, expected] of ROUTES) {
   });
 }
 
-test('express: mounts are named by their parameters, whatever is asked for', async (t) => {
+const ANSWER = (_request, response) => response.send('ok');
+
+/** What is mounted where, in both versions of Express, what is asked for, and the routes told by each. */
+function mounting(framework) {
+  const app = framework();
+  const [router, inner, outer, sub] = [
+    framework.Router(),
+    framework.Router(),
+    framework.Router(),
+    framework(),
+  ];
+  router.get('/x', ANSWER);
+  inner.get('/tags/:tag', ANSWER);
+  outer.use('/:item/of', inner);
+  sub.get('/y/:id', ANSWER);
+  sub.use('/in/:deep', router);
+  const mount = () => {
+    app.use('/users/:user', outer);
+    app.use('/other/:user', outer);
+    app.use('/v:version', router);
+    app.use('/f/:name.:ext', router);
+    app.use('/Named/:id', router);
+    app.use(/^\/t-\w+/, router);
+    app.use(['/m1', '/m2'], router);
+    app.use('/sub/:z', sub);
+  };
+  return { app, mount };
+}
+
+const MOUNTS = [
+  { path: '/users/1/2/of/tags/3', route: '/users/:user/:item/of/tags/:tag' },
+  { path: '/users/users/users/of/tags/users', route: '/users/:user/:item/of/tags/:tag', older: null },
+  { path: '/other/a%20b/c/of/tags/d', route: '/other/:user/:item/of/tags/:tag' },
+  { path: '/v123/x', route: '/v:version/x', express4: null, older: null },
+  { path: '/f/a.b/x', route: '/f/:name.:ext/x', express4: null, older: null },
+  { path: '/nAmEd/7/x', route: '/Named/:id/x', older: '/named/:id/x' },
+  { path: '/t-abc/x', route: null, older: '/t-abc/x' },
+  { path: '/m2/x', route: '/m1/x', express4: null, older: '/m2/x' },
+  { path: '/sub/5/y/6', route: '/sub/:z/y/:id' },
+  { path: '/sub/long-name/in/7/x', route: '/sub/:z/in/:deep/x' },
+];
+
+const EXPRESSES = [
+  { kind: 'express', version: 'express' },
+  { kind: 'express4', version: 'express4' },
+  { kind: 'older', version: 'express', forget: 'rawPath' },
+];
+
+/** The layers of routers as versions before had them. */
+function forgetting(router, name) {
+  for (const layer of router.stack) {
+    delete layer[name];
+    if (layer.handle?.stack !== undefined) {
+      forgetting(layer.handle, name);
+    }
+  }
+}
+
+/** Asks for each path, one after another, and gives back the routes that are told. */
+async function routesOf(t, { version, forget }, paths) {
+  const { client, sender } = memoryClient();
+  const { app, mount } = mounting(require(version));
+  app.use(require('metlog/express').middleware({ client }));
+  mount();
+  if (forget !== undefined) {
+    forgetting(app.router, forget);
+  }
+  const { url, close } = await listening(http.createServer(app));
+  t.after(close);
+  const requests = () => sender.messages.filter(({ fields }) => fields.name === 'http.server.request');
+  for (const [index, path] of paths.entries()) {
+    assert.equal((await ask(`${url}${path}`)).status, 200, path);
+    await until(() => requests().length > index, 'the request is told');
+  }
+  return requests().map(({ fields }) => fields.route);
+}
+
+for (const express of EXPRESSES) {
+  test(`express: mounts are named by their templates, whatever is asked for (${express.kind})`, async (t) => {
+    const routes = await routesOf(
+      t,
+      express,
+      MOUNTS.map(({ path }) => path),
+    );
+    const expected = MOUNTS.map((mount) => (express.kind in mount ? mount[express.kind] : mount.route));
+    assert.deepEqual(routes, expected);
+  });
+
+  test(`express: clients make up no routes (${express.kind})`, async (t) => {
+    const numbers = Array.from({ length: 20 }, (_, index) => index);
+    const paths = ['/v', '/t-'].flatMap((start) => numbers.map((number) => `${start}${number}/x`));
+    const routes = new Set(await routesOf(t, express, paths));
+    assert.ok(routes.size <= 10, [...routes].join());
+  });
+}
+
+test('express: an application within another is named by where it is mounted', async (t) => {
   for (const version of ['express', 'express4']) {
     const framework = require(version);
     const { client, sender } = memoryClient();
-    const app = framework();
-    const [inner, outer, sub] = [framework.Router(), framework.Router(), framework()];
+    const [app, sub] = [framework(), framework()];
     app.use(require('metlog/express').middleware({ client }));
-    inner.get('/tags/:tag', (_request, response) => response.send('ok'));
-    outer.use('/:item/of', inner);
-    app.use('/users/:user', outer);
-    app.use('/other/:user', outer);
-    sub.get('/x/:y', (_request, response) => response.send('ok'));
-    app.use('/sub/:z', sub);
+    sub.get('/y/:id', ANSWER);
+    app.use(['/s1', '/s2'], sub);
     const { url, close } = await listening(http.createServer(app));
     t.after(close);
-    for (const path of ['/users/1/2/of/tags/3', '/other/a%20b/c/of/tags/d', '/sub/5/x/6']) {
-      await ask(`${url}${path}`);
-    }
-    const templates = () =>
-      sender.messages
-        .filter(({ fields }) => fields.name === 'http.server.request')
-        .map(({ fields }) => fields.route);
-    await until(() => templates().length === 3, 'all are told');
-    assert.deepEqual(
-      templates(),
-      ['/users/:user/:item/of/tags/:tag', '/other/:user/:item/of/tags/:tag', '/sub/:z/x/:y'],
-      version,
-    );
+    await ask(`${url}/s2/y/6`);
+    await until(() => metric(sender.messages, 'http.server.request'), 'the request is told');
+    assert.equal(metric(sender.messages, 'http.server.request').fields.route, '/s1/y/:id', version);
   }
 });
+
+const WRONG_OPTIONS = [
+  { client: 5 },
+  { client: {} },
+  { prefix: {} },
+  { prefix: '' },
+  { routeTimers: 'no' },
+  { exceptions: 1 },
+  { bind: null },
+  { requestMessage: 7 },
+  { ignoredPaths: '/health' },
+  { ignoredPaths: [/health/] },
+  { ignoredPaths: 5 },
+];
+
+for (const options of WRONG_OPTIONS) {
+  const [[name]] = Object.entries(options);
+  test(`an option that is wrong is an error that names it: ${JSON.stringify(options)}`, () => {
+    const { wrap } = require('metlog/http');
+    assert.throws(() => wrap(() => {}, options), {
+      code: 'config',
+      message: new RegExp(`^${name} is .*expected`),
+    });
+    assert.ok(wrap(() => {}, { [name]: undefined }));
+  });
+}
 
 test('fastify: its own lines are messages at their severity, with what is bound', async (t) => {
   const { plugin, logger } = require('metlog/fastify');

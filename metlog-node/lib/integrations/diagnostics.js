@@ -5,7 +5,7 @@
 
 const channels = require('node:diagnostics_channel');
 
-const { bind } = require('../context.js');
+const { bind, current, restore } = require('../context.js');
 const { enterRequest } = require('../request.js');
 const { begin, optionsOf } = require('./exchange.js');
 const { guarded } = require('./guard.js');
@@ -14,18 +14,31 @@ const { guarded } = require('./guard.js');
 function subscribe(options) {
   const checked = optionsOf(options);
   const onStart = guarded(({ request, response }) => {
+    startAfresh(request);
     const exchange = begin(checked, request, response);
-    if (exchange !== undefined) {
-      enterRequest(request);
-      if (checked.bind) {
-        bind(exchange.bound());
-      }
+    if (exchange !== undefined && checked.bind) {
+      bind(exchange.bound());
     }
   });
   channels.subscribe('http.server.request.start', onStart);
   return () => {
     channels.unsubscribe('http.server.request.start', onStart);
   };
+}
+
+/** Of each connection the request it is at, and what was bound when it came. */
+const connections = new WeakMap();
+
+/** A connection keeps what one request has bound for the next ones, which must not see it. */
+function startAfresh(request) {
+  const known = connections.get(request.socket);
+  if (known?.request === request) {
+    return;
+  }
+  const bound = known === undefined ? current() : known.bound;
+  connections.set(request.socket, { request, bound });
+  restore(bound);
+  enterRequest(request);
 }
 
 module.exports = { subscribe };

@@ -13,6 +13,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const { randomUUID } = require('node:crypto');
+const { inspect } = require('node:util');
 
 const { metlogError } = require('../errors.js');
 const { getClient } = require('../configure.js');
@@ -56,17 +57,58 @@ function optionsOf(given = {}) {
     const known = Object.keys(DEFAULTS).join(', ');
     throw metlogError('config', `unknown option "${unknown[0]}", expected some of ${known}`);
   }
-  const { ignoredPaths = [] } = given;
-  if (typeof ignoredPaths === 'string') {
-    throw metlogError('config', `ignoredPaths is "${ignoredPaths}", expected a list of paths`);
+  const options = { ...DEFAULTS, ...definedOf(given) };
+  checkKinds(options);
+  return { ...options, ignoredPaths: pathsOf(options.ignoredPaths) };
+}
+
+/** The options that are given as undefined have their defaults. */
+function definedOf(given) {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** What an option has to be, where not any value will do. */
+const KINDS = Object.freeze({
+  client: [isClient, 'a client'],
+  prefix: [isText, 'a text'],
+  routeTimers: [isSwitch, 'true or false'],
+  exceptions: [isSwitch, 'true or false'],
+  bind: [isSwitch, 'true or false'],
+  requestMessage: [(value) => value === undefined || isText(value), 'a type of messages'],
+});
+
+function checkKinds(options) {
+  for (const [name, [fits, expected]] of Object.entries(KINDS)) {
+    if (!fits(options[name])) {
+      throw metlogError('config', `${name} is ${inspect(options[name])}, expected ${expected}`);
+    }
   }
-  return { ...DEFAULTS, ...given, ignoredPaths: new Set(ignoredPaths) };
+}
+
+function isClient(value) {
+  return value === undefined || ['incr', 'timer_send'].every((name) => name in Object(value));
+}
+
+function isText(value) {
+  return typeof value === 'string' && value !== '';
+}
+
+function isSwitch(value) {
+  return typeof value === 'boolean';
+}
+
+/** A list or set of paths as a set. */
+function pathsOf(given) {
+  const isList = Array.isArray(given) || given instanceof Set;
+  if (!isList || ![...given].every((path) => typeof path === 'string')) {
+    throw metlogError('config', `ignoredPaths is ${inspect(given)}, expected a list of paths`);
+  }
+  return new Set(given);
 }
 
 /** One request from its start to its end. No method throws. */
 class Exchange {
-  /** The template of the route; whoever knows it says so before the end. */
-  route = null;
+  #routeOf;
   #options;
   #request;
   #response;
@@ -77,8 +119,9 @@ class Exchange {
   #told;
   #ended = false;
 
-  constructor(options, request, response) {
+  constructor(options, request, response, routeOf) {
     this.#options = options;
+    this.#routeOf = routeOf;
     this.#request = request;
     this.#response = response;
     this.#path = pathOf(request);
@@ -110,7 +153,7 @@ class Exchange {
     this.#told = { error };
     const { exceptions, prefix } = this.#options;
     const client = this.#client();
-    const fields = { ...this.#fields(), status: Math.max(this.#status(), SERVER_ERROR) };
+    const fields = { ...this.#fields(), status: this.#statusOf(error) };
     client.incr(`${prefix}.exception`, { fields: { ...fields, exception: kindOf(error) } });
     if (exceptions) {
       const told = { ...fields, path: this.#path, request_id: this.#requestId };
@@ -129,8 +172,8 @@ class Exchange {
     const client = this.#client();
     const fields = this.#fields();
     client.timer_send(elapsed, `${prefix}.request`, { fields });
-    if (this.route !== null && routeTimers) {
-      client.timer_send(elapsed, `${prefix}.route.${routeName(this.route)}.${fields.method}`, { fields });
+    if (fields.route !== null && routeTimers) {
+      client.timer_send(elapsed, `${prefix}.route.${routeName(fields.route)}.${fields.method}`, { fields });
     }
     client.incr(`${prefix}.status.${statusClass(fields.status)}`, { fields });
     client.incr(`${prefix}.status.${fields.status}`, { fields });
@@ -155,8 +198,16 @@ class Exchange {
     return this.#failed ? Math.max(statusCode, SERVER_ERROR) : 0;
   }
 
+  /** What the client is going to get for `error`, as it says or as it has been set. */
+  #statusOf(error) {
+    const status = statusOf(error);
+    return isServerError(status) ? status : Math.max(this.#status(), SERVER_ERROR);
+  }
+
+  /** The route is its template; null where none is known. */
   #fields() {
-    return { method: methodName(this.#request.method), route: this.route, status: this.#status() };
+    const route = this.#routeOf?.(this.#request) ?? null;
+    return { method: methodName(this.#request.method), route, status: this.#status() };
   }
 
   #message(fields, elapsed) {
@@ -180,13 +231,9 @@ const begin = guarded((options, request, response, routeOf) => {
   if (options.ignoredPaths.has(pathOf(request))) {
     return undefined;
   }
-  const exchange = new Exchange(options, request, response);
-  const ended = guarded(() => {
-    exchange.route ??= routeOf?.(request) ?? null;
-    exchange.ended();
-  });
+  const exchange = new Exchange(options, request, response, routeOf);
   // Sent in the context of the request, in which whoever listens first need not be.
-  const bound = exchange.run(() => AsyncResource.bind(ended));
+  const bound = exchange.run(() => AsyncResource.bind(() => exchange.ended()));
   response.once('finish', bound);
   response.once('close', bound);
   return exchange;
@@ -207,6 +254,10 @@ function requestIdOf(request) {
 function isClients(error) {
   const status = statusOf(error);
   return typeof status === 'number' && status >= 400 && status < SERVER_ERROR;
+}
+
+function isServerError(status) {
+  return Number.isInteger(status) && status >= SERVER_ERROR && status <= 599;
 }
 
 function statusOf(error) {
