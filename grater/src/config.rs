@@ -76,9 +76,23 @@ pub struct OutputConfig {
     /// messages are dropped, counted as `dropped:lag`; half of
     /// `spool.max_bytes` by default, so that one stuck back end never fills the spool for the others.
     pub max_lag_bytes: Option<ByteSize>,
+    /// What the back end refuses for good is kept, at most so much of it; 64 MiB by default. Beyond, such messages are
+    /// dropped, counted as `dropped:dead_letters_full`.
+    pub max_dead_letter_bytes: Option<ByteSize>,
     /// What it is.
     #[serde(flatten)]
     pub kind: OutputKind,
+}
+
+/// Bound of the dead letters of one output when nobody says.
+const MAX_DEAD_LETTER_BYTES: u64 = 64 * 1024 * 1024;
+
+impl OutputConfig {
+    /// How much of what the back end refuses for good is kept.
+    #[must_use]
+    pub fn max_dead_letter_bytes(&self) -> u64 {
+        self.max_dead_letter_bytes.map_or(MAX_DEAD_LETTER_BYTES, |bytes| bytes.as_u64())
+    }
 }
 
 impl Config {
@@ -88,7 +102,12 @@ impl Config {
         if self.outputs.is_empty() {
             let path = self.data_dir.join("messages.jsonl");
             let kind = OutputKind::File(FileConfig { path, format: FileFormat::Json });
-            self.outputs.push(OutputConfig { name: "file".to_owned(), max_lag_bytes: None, kind });
+            self.outputs.push(OutputConfig {
+                name: "file".to_owned(),
+                max_lag_bytes: None,
+                max_dead_letter_bytes: None,
+                kind,
+            });
             // One that is given stays as it is: it may name what is no output, which `check` has to say.
             if self.catchall.is_empty() {
                 self.catchall = vec!["file".to_owned()];

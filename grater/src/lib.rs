@@ -3,6 +3,7 @@
 pub mod config;
 pub mod daemon;
 pub mod dead_letters;
+pub mod dlq;
 pub mod output;
 pub mod route;
 pub mod runner;

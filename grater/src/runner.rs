@@ -8,6 +8,8 @@
 //! dropped without a try once a delivery has failed or the lag has lasted. A burst that a working output soon catches up
 //! with costs nothing. The bound holds also while the output cannot start or cannot make safe what it has delivered.
 
+mod replay;
+
 use std::{
     error::Error,
     io,
@@ -16,10 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metlog_core::{
-    Message,
-    wire::batch::{Batch, ProducerId},
-};
+use metlog_core::{Message, wire::batch::Batch};
 use metlog_pipeline::{
     counters::Counters,
     cursor::{Cursor, SharedOutcomes},
@@ -31,9 +30,10 @@ use metlog_pipeline::{
 };
 use tracing::{error, warn};
 
+use self::replay::Requests;
 use crate::{
     config::OutputConfig,
-    dead_letters::DeadLetters,
+    dead_letters::{DeadLetters, Letter, Owner},
     output::{Output, OutputState},
     route::{Decision, Routes},
 };
@@ -53,6 +53,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// What becomes of a message that an output lags too far behind with.
 const LAG: &str = "dropped:lag";
 
+/// What has become of a message that the back end took.
+const DELIVERED: &str = "delivered";
+
+/// What has become of a message that the back end refused for good and that is kept as a dead letter.
+const DEAD: &str = "dropped:dead_lettered";
+
 /// One output at work.
 pub struct OutputRunner {
     position: usize,
@@ -61,6 +67,7 @@ pub struct OutputRunner {
     routes: Arc<Routes>,
     cursor: Cursor<OutputState>,
     dead_letters: DeadLetters,
+    requests: Requests,
     max_lag_bytes: u64,
     counters: Counters,
     quiet: Quiet,
@@ -95,7 +102,7 @@ struct Load {
     bytes: u64,
     messages: Vec<Message>,
     /// Whose each message is, and whether this output accounts for it.
-    owners: Vec<(ProducerId, bool)>,
+    owners: Vec<Owner>,
     /// What needs no delivery.
     settled: Outcomes,
 }
@@ -118,7 +125,8 @@ impl OutputRunner {
             name: config.name.clone(),
             output: config.kind.build()?,
             routes,
-            dead_letters: DeadLetters::new(data_dir, &config.name),
+            dead_letters: DeadLetters::new(data_dir, &config.name, config.max_dead_letter_bytes()),
+            requests: Requests::default(),
             max_lag_bytes,
             counters,
             quiet: Quiet::default(),
@@ -149,10 +157,11 @@ impl OutputRunner {
             let records = reader.next(READ_BYTES, STEP);
             if !records.is_empty() {
                 let load = self.load(&records);
-                if !self.settle(load, &reader, stop) {
+                if !self.settle(&load, &reader, stop) {
                     break;
                 }
             }
+            self.replay_if_asked();
             if self.cursor.is_due() || (records.is_empty() && self.cursor.is_ahead()) {
                 self.checkpoint(&reader);
             }
@@ -168,14 +177,14 @@ impl OutputRunner {
         // What is no batch was never counted as received.
         for batch in records.iter().filter_map(|record| Batch::parse(&record.frame).ok()) {
             let producer = batch.header.producer;
-            for (_, record) in batch.records() {
+            for (sequence, record) in batch.records() {
                 let mut view = MessageView::new(record, batch.header.identity());
                 let decision = self.routes.decide(&mut view);
                 let principal = decision.principal().unwrap_or(0) == self.position;
                 match self.own(decision, view) {
                     Some(Ok(message)) => {
                         load.messages.push(message);
-                        load.owners.push((producer, principal));
+                        load.owners.push(Owner { producer: Some(producer), sequence, principal });
                     }
                     Some(Err(reason)) if principal => load.settled.add(producer, reason, 1),
                     _ => {}
@@ -194,26 +203,25 @@ impl OutputRunner {
     }
 
     /// Delivers, or drops what the output lags behind too far with; false when stopped before that was decided.
-    fn settle(&mut self, load: Load, reader: &Reader, stop: &Stop) -> bool {
+    fn settle(&mut self, load: &Load, reader: &Reader, stop: &Stop) -> bool {
         let (delivered, dead) = match self.deliver(&load.messages, reader, stop) {
             Fate::Delivered(dead) => (true, dead),
             Fate::Lagging => (false, Vec::new()),
             Fate::Stopped => return false,
         };
-        let (mut outcomes, mut at_risk) = (load.settled.clone(), load.settled);
-        let dead_outcome = self.bury(&load.messages, &dead);
-        let mut dead = dead.into_iter().map(|(index, _)| index).peekable();
-        for (index, (producer, principal)) in load.owners.iter().enumerate() {
-            let is_dead = dead.next_if_eq(&index).is_some();
-            let (outcome, if_unsafe) = match (delivered, is_dead) {
+        let (mut outcomes, mut at_risk) = (load.settled.clone(), load.settled.clone());
+        let mut buried = self.bury(load, &dead).into_iter().peekable();
+        for (index, owner) in load.owners.iter().enumerate() {
+            let dead = buried.next_if(|(position, _)| *position == index);
+            let (outcome, if_unsafe) = match (delivered, dead) {
                 (false, _) => (LAG, LAG),
-                (true, true) => (dead_outcome, dead_outcome),
-                (true, false) => ("delivered", LAG),
+                (true, Some((_, outcome))) => (outcome, outcome),
+                (true, None) => (DELIVERED, LAG),
             };
             self.count(outcome);
-            if *principal {
-                outcomes.add(*producer, outcome, 1);
-                at_risk.add(*producer, if_unsafe, 1);
+            if let Some(producer) = owner.producer.filter(|_| owner.principal) {
+                outcomes.add(producer, outcome, 1);
+                at_risk.add(producer, if_unsafe, 1);
             }
         }
         self.cursor.advance(load.through, &outcomes);
@@ -305,32 +313,40 @@ impl OutputRunner {
 
     fn count(&self, outcome: &str) {
         let counter = match outcome {
-            "delivered" => "delivered_messages",
+            DELIVERED => "delivered_messages",
             LAG => "lag_dropped_messages",
             _ => "dead_lettered_messages",
         };
         self.counters.add(counter, &[("output", &self.name)], 1);
     }
 
-    /// Keeps what the back end refused for good; gives back what to count it as.
-    fn bury(&mut self, messages: &[Message], dead: &[(usize, String)]) -> &'static str {
-        let letters: Vec<_> = dead
-            .iter()
-            .filter_map(|(index, reason)| Some((messages.get(*index)?, reason.as_str())))
-            .collect();
-        if let Some((_, reason)) = letters.first() {
+    /// Keeps what the back end refused for good; gives back what to count each of these messages as.
+    fn bury(&mut self, load: &Load, dead: &[(usize, String)]) -> Vec<(usize, &'static str)> {
+        let letter = |(index, reason): &(usize, String)| {
+            let (message, owner) = (load.messages.get(*index)?, load.owners.get(*index)?);
+            Some(Letter::new(message.clone(), *owner, reason))
+        };
+        let letters: Vec<Letter> = dead.iter().filter_map(letter).collect();
+        if let Some(Letter { reason, .. }) = letters.first() {
             let (count, output) = (letters.len(), self.name.clone());
             self.quiet.say("dead", || warn!(output, count, reason, "the back end refused messages for good"));
         }
-        match self.dead_letters.keep(&letters) {
-            Ok(true) => "dropped:dead_lettered",
-            Ok(false) => "dropped:dead_letters_full",
+        let (kept, rest) = match self.dead_letters.keep(&letters) {
+            Ok(kept) => (kept, "dropped:dead_letters_full"),
             Err(error) => {
                 let output = self.name.clone();
                 self.quiet.say("bury", || error!(output, %error, "dead letters not kept"));
-                "dropped:dead_letters_failed"
+                (0, "dropped:dead_letters_failed")
             }
+        };
+        if kept < letters.len() {
+            let (count, output) = (letters.len() - kept, self.name.clone());
+            self.quiet.say("full", || error!(output, count, rest, "refused messages not kept: dropped"));
         }
+        let outcome = |(position, (index, _)): (usize, &(usize, String))| {
+            (*index, if position < kept { DEAD } else { rest })
+        };
+        dead.iter().enumerate().map(outcome).collect()
     }
 
     /// Moves the saved cursor to what has been delivered, once the back end has it safe.

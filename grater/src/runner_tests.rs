@@ -3,7 +3,7 @@
 use std::{fs, thread};
 
 use metlog_core::{
-    wire::batch::{Builder, Header},
+    wire::batch::{Builder, Header, ProducerId},
     wire::json::from_json,
     wire::record::Identity,
 };
@@ -70,7 +70,8 @@ impl Bench {
         let options = SpoolOptions { segment_bytes: 128 * 1024, ..SpoolOptions::default() };
         let (spool, _) = Spool::open(&home.path().join("spool"), options).unwrap();
         let kind = OutputKind::File(FileConfig { path: home.path().join("out"), format: FileFormat::Json });
-        let config = OutputConfig { name: "a".to_owned(), max_lag_bytes: None, kind };
+        let config =
+            OutputConfig { name: "a".to_owned(), max_lag_bytes: None, max_dead_letter_bytes: None, kind };
         let names = ["a".to_owned()];
         let routes = Arc::new(Routes::compile(&[], &names, &names).unwrap());
         let counters = Counters::default();

@@ -27,6 +27,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("output_retries", "Deliveries that failed and were tried again, by output"),
     ("delivered_messages", "Messages delivered, by output"),
     ("lag_dropped_messages", "Messages dropped because the output lagged too far behind, by output"),
+    ("replayed_messages", "Dead letters sent again with success, by output"),
     ("dead_lettered_messages", "Messages a back end refused for good, by output"),
 ];
 

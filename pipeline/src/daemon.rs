@@ -102,17 +102,21 @@ pub fn main<D: Daemon>(command: Command) -> ExitCode {
             load::<D>(&source).map(|config| tools::run(&word, D::data_dir(&config)))
         }
     };
-    done.unwrap_or_else(|error| {
-        complain(&error.to_string());
-        ExitCode::from(EXIT_CONFIG)
-    })
+    done.unwrap_or_else(|error| refuse(&error))
+}
+
+/// Does `word` with the daemon's configuration, when that is good.
+pub fn with_config<D: Daemon>(source: &Source, word: impl FnOnce(D::Config) -> ExitCode) -> ExitCode {
+    load::<D>(source).map_or_else(|error| refuse(&error), word)
+}
+
+fn refuse(error: &ConfigError) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::from(EXIT_CONFIG)
 }
 
 /// Reads the configuration and checks all of it.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub fn load<D: Daemon>(source: &Source) -> Result<D::Config, ConfigError> {
+fn load<D: Daemon>(source: &Source) -> Result<D::Config, ConfigError> {
     let config: D::Config = config::load(source.config.as_deref())?;
     match D::check(&config).as_slice() {
         [] => Ok(config),

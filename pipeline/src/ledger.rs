@@ -213,6 +213,16 @@ impl Outcomes {
         }
     }
 
+    /// Counts up to `count` messages under another outcome than before.
+    pub fn recount(&mut self, producer: ProducerId, from: &str, to: &str, count: u64) {
+        let Some(before) = self.origins.get_mut(&producer).and_then(|counts| counts.get_mut(from)) else {
+            return;
+        };
+        let moved = count.min(*before);
+        *before -= moved;
+        self.add(producer, to, moved);
+    }
+
     /// Adds what another has counted.
     pub fn merge(&mut self, other: &Self) {
         for (producer, counts) in &other.origins {
