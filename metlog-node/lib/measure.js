@@ -5,17 +5,67 @@
 const { performance } = require('node:perf_hooks');
 const { types } = require('node:util');
 
-/** Records what began at `started` when the object `result` has come to its end, and gives that back. */
+// As they were before anybody else has replaced them.
+const { then } = Promise.prototype;
+const { apply } = Reflect;
+
+/** Records what began at `started` when the object `result` has come to its end, and gives back what stands for that. */
 function ended(result, taker, started) {
-  const done = () => taker.record(performance.now() - started);
+  const done = once(() => taker.record(performance.now() - started));
   // Only a true promise: other thenables may start their work when `then` is called.
   if (types.isPromise(result)) {
-    return result.finally(done);
+    return settled(result, done, done);
   }
   if (!isWatchable(result) || !watch(result, done)) {
     done();
   }
   return result;
+}
+
+/**
+ * Has one of the two called with what the promise comes to, and gives back what stands for it: a promise like it, so that
+ * a rejection which nobody handles is still nobody's. One of a class of its own, or with methods added to it, is given back
+ * itself and looked at aside; Node then takes a rejection for handled.
+ */
+function settled(promise, fulfilled, rejected) {
+  try {
+    if (!isBare(promise)) {
+      apply(then, promise, [fulfilled, rejected]);
+      return promise;
+    }
+    const passed = (value) => {
+      fulfilled(value);
+      return value;
+    };
+    return apply(then, promise, [passed, failing(rejected)]);
+  } catch {
+    rejected();
+    return promise;
+  }
+}
+
+/** True for a promise as the language makes them: another one in its place makes no difference. */
+function isBare(promise) {
+  return (
+    Object.getPrototypeOf(promise) === Promise.prototype && Object.getOwnPropertyNames(promise).length === 0
+  );
+}
+
+function failing(rejected) {
+  return (error) => {
+    rejected();
+    throw error;
+  };
+}
+
+function once(fn) {
+  let isOpen = true;
+  return () => {
+    if (isOpen) {
+      isOpen = false;
+      fn();
+    }
+  };
 }
 
 /** True for generators, and for what compilers make of asynchronous ones. A stream is neither: others may read it. */
@@ -29,41 +79,47 @@ function isWatchable(result) {
   }
 }
 
-/** Has the generator call `done` when it ends: by its last value, by `return`, or by an exception. False when it is frozen. */
+/** Has the generator call `done` when it ends: by its last value, by `return`, or by an exception. False when it cannot. */
 function watch(generator, done) {
-  let isOpen = true;
-  const end = () => {
-    if (isOpen) {
-      isOpen = false;
+  const look = (step) => {
+    if (isLast(step)) {
       done();
     }
   };
-  const look = (step) => {
-    if (step.done) {
-      end();
-    }
-    return step;
-  };
-  const fail = (error) => {
-    end();
-    throw error;
-  };
-  return ['next', 'return', 'throw'].every((name) => {
-    const step = generator[name];
-    const value = typeof step === 'function' ? watchedStep(step, look, fail) : step;
-    return Reflect.defineProperty(generator, name, { configurable: true, writable: true, value });
-  });
+  try {
+    return ['next', 'return', 'throw'].every((name) => {
+      const step = generator[name];
+      const value = typeof step === 'function' ? watchedStep(step, look, done) : step;
+      return Reflect.defineProperty(generator, name, { configurable: true, writable: true, value });
+    });
+  } catch {
+    return false;
+  }
 }
 
-function watchedStep(step, look, fail) {
+/** What is no step is the application's to find out. */
+function isLast(step) {
+  try {
+    return Boolean(step.done);
+  } catch {
+    return true;
+  }
+}
+
+function watchedStep(step, look, done) {
   return function watchedCall(...args) {
     let stepped;
     try {
-      stepped = step.apply(this, args);
+      stepped = apply(step, this, args);
     } catch (error) {
-      return fail(error);
+      done();
+      throw error;
     }
-    return types.isPromise(stepped) ? stepped.then(look, fail) : look(stepped);
+    if (types.isPromise(stepped)) {
+      return settled(stepped, look, done);
+    }
+    look(stepped);
+    return stepped;
   };
 }
 
@@ -133,12 +189,12 @@ const NO_ARGUMENTS = [];
 function timed(stopwatch, fn, receiver, args) {
   const taker = stopwatch.begin();
   if (taker === undefined) {
-    return fn.apply(receiver, args);
+    return apply(fn, receiver, args);
   }
   const started = performance.now();
   let result;
   try {
-    result = fn.apply(receiver, args);
+    result = apply(fn, receiver, args);
   } catch (error) {
     taker.record(performance.now() - started);
     throw error;

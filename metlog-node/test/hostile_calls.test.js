@@ -70,6 +70,17 @@ const CALLS = {
   gauge: (c, v) => c.gauge(v, v, v),
   timer_send: (c, v) => c.timer_send(v, v, v),
   'timer of a function': (c, v) => c.timer(() => 0, v, v)(),
+  'timer, what the function gives back': (c, v) => {
+    assert.ok(Object.is(c.timer(() => v, 'n')(), v));
+    for (const name of ['then', 'catch', 'finally', 'constructor', 'cancel']) {
+      const promise = Object.defineProperty(Promise.resolve(), name, { value: v });
+      assert.equal(c.timer(() => promise, 'n')(), promise);
+    }
+    for (const name of ['next', 'return', 'throw', Symbol.asyncIterator]) {
+      const iterator = { next: () => v, [Symbol.asyncIterator]: () => iterator, [name]: v };
+      assert.equal(c.timer(() => iterator, 'n')(), iterator);
+    }
+  },
   'timer by name': (c, v) => c.timer('n', v).start().stop(),
   debug: (c, v) => c.debug(v, v),
   info: (c, v) => c.info(v, { fields: v }),

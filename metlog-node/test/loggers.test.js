@@ -50,6 +50,40 @@ test('pino: pieces of lines, several in one piece, and what is no JSON', () => {
   );
 });
 
+test('pino: a line that nobody has ended is one at the end of the stream', async () => {
+  const { client, sender } = memoryClient();
+  const stream = require('metlog/pino').transport({ client });
+  stream.write('{"level":30,"msg":"first"}\nhalf a lin');
+  await new Promise((resolve) => stream.end('e', resolve));
+  assert.deepEqual(
+    sender.messages.map(({ payload }) => payload),
+    ['first', 'half a line'],
+  );
+});
+
+test("pino and winston: what is wrong with the default client is not the caller's", async () => {
+  const source = `
+    const { errors } = require('metlog/http');
+    require('pino')(require('metlog/pino')()).info('from pino');
+    const { MetlogTransport } = require('metlog/winston');
+    require('winston').createLogger({ transports: [new MetlogTransport()] }).info('from winston');
+    require('metlog/fastify').logger().info('from fastify');
+    console.log(errors());
+    const stream = require('metlog/pino')();
+    stream.end('line', () => console.log('ended', errors()));`;
+  const { code, stdout, stderr } = await run(source, { env: { METLOG_QUEUE_BYTES: 'abc' } });
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^3\nended \d/);
+  assert.match(stderr, /METLOG_QUEUE_BYTES is "abc"/);
+});
+
+test('pino: a client that cannot flush harms no end of a stream', async () => {
+  for (const flushAsync of [() => Promise.reject(new Error('no')), undefined]) {
+    const stream = require('metlog/pino').transport({ client: { flushAsync } });
+    await new Promise((resolve, reject) => stream.on('error', reject).end(resolve));
+  }
+});
+
 test("pino: in a thread of pino's nothing is lost at the end of the process", async (t) => {
   const file = temporaryFile(t);
   const source = `

@@ -4,7 +4,7 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
-const { memoryClient } = require('./support.js');
+const { memoryClient, run } = require('./support.js');
 
 const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
@@ -67,6 +67,108 @@ test('a thenable that is no promise is left alone', () => {
   assert.equal(client.timer(() => query, 'query')(), query);
   assert.equal(started, 0);
   assert.equal(sender.messages.length, 1);
+});
+
+class Cancelable extends Promise {
+  cancel = () => 'cancelled';
+}
+
+class Childless extends Promise {
+  static get [Symbol.species]() {
+    throw new Error('species');
+  }
+}
+
+/** A promise with what an application has put on it. */
+function promiseWith(properties) {
+  return Object.defineProperties(Promise.resolve(7), Object.getOwnPropertyDescriptors(properties));
+}
+
+const refuse = () => {
+  throw new Error('hostile');
+};
+
+const PROMISES = {
+  'with a method of its own': () => promiseWith({ cancel: () => 'cancelled' }),
+  'with its own finally': () => promiseWith({ finally: refuse }),
+  'with its own catch': () => promiseWith({ catch: refuse }),
+  // biome-ignore lint/suspicious/noThenProperty: that is the case
+  'with its own then': () => promiseWith({ then: refuse }),
+  'with a constructor that cannot be read': () =>
+    promiseWith({
+      get constructor() {
+        return refuse();
+      },
+    }),
+  'that is frozen': () => Object.freeze(promiseWith({ a: 1 })),
+  'of a class of its own': () => Cancelable.resolve(7),
+  'of a class that can make no other': () => Childless.resolve(7),
+};
+
+for (const [name, make] of Object.entries(PROMISES)) {
+  test(`a promise ${name} is given back itself, and timed once`, async () => {
+    const { client, sender } = memoryClient();
+    const promise = make();
+    const timed = client.timer(() => promise, 'n')();
+    assert.equal(timed, promise);
+    await pause(1);
+    assert.equal(sender.messages.length, 1);
+  });
+}
+
+test('a timed promise that is rejected and handled by nobody is still unhandled', async () => {
+  const source = `
+    const { MetlogClient } = require('metlog');
+    const { memorySenderFactory } = require('metlog/senders');
+    const client = new MetlogClient(memorySenderFactory(), 'app');
+    client.timer(async () => { throw new TypeError('nobody'); }, 'n')();`;
+  const { code, stderr } = await run(source);
+  assert.equal(code, 1);
+  assert.match(stderr, /TypeError: nobody/);
+});
+
+/** Iterators, each with what goes wrong when somebody looks at it. */
+const ITERATORS = {
+  'whose return cannot be read': (iterator) =>
+    Object.defineProperty(iterator, 'return', { get: refuse, configurable: true }),
+  'whose next cannot be read': (iterator) =>
+    Object.defineProperty(iterator, 'next', { get: refuse, configurable: true }),
+  'whose properties cannot be set': (iterator) => new Proxy(iterator, { defineProperty: refuse }),
+};
+
+for (const [name, spoil] of Object.entries(ITERATORS)) {
+  test(`an iterator ${name} is given back, and timed once`, () => {
+    const { client, sender } = memoryClient();
+    const iterator = spoil({ next: () => ({ done: true }), [Symbol.asyncIterator]: () => iterator });
+    assert.equal(client.timer(() => iterator, 'n')(), iterator);
+    if (!name.includes('next')) {
+      iterator.next();
+    }
+    assert.equal(sender.messages.length, 1);
+  });
+}
+
+test('a step that is none is what the application finds out', async () => {
+  const { client, sender } = memoryClient();
+  const steps = [
+    undefined,
+    7,
+    {
+      get done() {
+        return refuse();
+      },
+    },
+  ];
+  for (const step of steps) {
+    const iterator = { next: () => step, [Symbol.asyncIterator]: () => iterator };
+    assert.equal(
+      client
+        .timer(() => iterator, 'n')()
+        .next(),
+      step,
+    );
+  }
+  assert.equal(sender.messages.length, 2);
 });
 
 const GENERATORS = {

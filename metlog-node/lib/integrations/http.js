@@ -32,7 +32,7 @@ function passingOn(exchange, fn) {
   if (!types.isPromise(result)) {
     return result;
   }
-  return result.catch((error) => {
+  return Promise.prototype.then.call(result, undefined, (error) => {
     exchange.failed(error);
     throw error;
   });

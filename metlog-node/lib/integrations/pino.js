@@ -21,7 +21,7 @@ const FLUSH_MS = 2000;
 function transport({ client, $context: _, pinoWillSendConfig: __, ...settings } = {}) {
   const configured = Object.keys(settings).length > 0 ? configure(settings) : undefined;
   const sender = client ?? configured;
-  const lines = new Lines((line) => send(sender ?? getClient(), line));
+  const lines = new Lines((line) => send(sender, line));
   return new Writable({
     decodeStrings: false,
     write(chunk, _encoding, done) {
@@ -29,7 +29,8 @@ function transport({ client, $context: _, pinoWillSendConfig: __, ...settings } 
       done();
     },
     final(done) {
-      (sender ?? getClient()).flushAsync(FLUSH_MS).then(() => done(), done);
+      lines.end();
+      flushed(sender).finally(done);
     },
   });
 }
@@ -47,13 +48,31 @@ class Lines {
   add(chunk) {
     const lines = (this.#rest + (typeof chunk === 'string' ? chunk : this.#decoder.write(chunk))).split('\n');
     this.#rest = lines.pop();
+    this.#takeAll(lines);
+  }
+
+  /** What is left is a line, if nobody has ended it. */
+  end() {
+    this.#takeAll([this.#rest + this.#decoder.end()]);
+    this.#rest = '';
+  }
+
+  #takeAll(lines) {
     for (const line of lines.filter(Boolean)) {
       this.#take(line);
     }
   }
 }
 
-const send = guarded((client, line) => {
+/** Waits for what is left; what goes wrong is no reason for pino to fail. */
+async function flushed(client) {
+  await flush(client)?.catch(() => {});
+}
+
+const flush = guarded(async (given) => (given ?? getClient()).flushAsync(FLUSH_MS));
+
+const send = guarded((given, line) => {
+  const client = given ?? getClient();
   const { level, time, pid, hostname, name, msg = '', ...fields } = recordOf(line);
   const options = { severity: severityOf(level), payload: msg, timestamp: time, pid, hostname, fields };
   client.metlog('oldstyle', name === undefined ? options : { ...options, logger: name });

@@ -30,7 +30,7 @@ class MetlogTransport extends Writable {
 
   /** What winston looks for in a transport. */
   log(info, done) {
-    send(this.#client ?? getClient(), info);
+    send(this.#client, info);
     this.emit('logged', info);
     done?.();
   }
@@ -51,7 +51,8 @@ class MetlogTransport extends Writable {
   }
 }
 
-const send = guarded((client, info) => {
+const send = guarded((given, info) => {
+  const client = given ?? getClient();
   const { level, message, timestamp: _, ...rest } = info;
   // `logger.error(error)` makes the error itself the line.
   const fields = info instanceof Error ? { ...fieldsOf(rest), err: errorOf(info) } : fieldsOf(rest);
