@@ -220,3 +220,75 @@ fn what_a_client_gave_up_shows_as_dropped_by_the_client_on_every_hop() {
         assert_eq!(daemon.counter("metlog_client_dropped_messages{reason=\"send\"}"), 3);
     }
 }
+
+/// Routes everything to one output of the name `graphite`.
+fn one_output(kind: &str) -> String {
+    format!("catchall = [\"graphite\"]\n[[output]]\nname = \"graphite\"\n{kind}\n")
+}
+
+#[test]
+fn dead_letters_are_listed_shown_dropped_and_sent_again() {
+    let carbon = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = carbon.local_addr().unwrap();
+    let setup = one_output(&format!("type = \"carbon\"\naddress = \"{address}\""));
+    let mut system = System::start(Setup { grater: &setup, ..Setup::default() });
+    // Carbon takes roll-ups alone.
+    send_numbered(&system, 10);
+    let dead = |system: &System| {
+        let rows = json(&tool(&system.grater, "dlq", &["ls", "--json"]).1);
+        number(&rows, "/0/letters")
+    };
+    wait_until("the letters", || dead(&system) == 10);
+    wait_until("the books", || system.grater.audit().sent.dropped == 10);
+
+    let (code, text, error) = tool(&system.grater, "dlq", &["ls"]);
+    assert!(code == 0 && text.contains("graphite") && text.contains("10 x "), "{text} {error}");
+    let (_, text, _) = tool(&system.grater, "dlq", &["show", "--where", "Fields[n] == 7"]);
+    assert!(text.lines().count() == 2 && text.contains("attempt 1") && text.contains("\"n\":7"), "{text}");
+    let (code, text, _) = tool(&system.grater, "dlq", &["drop", "--where", "Fields[n] < 4"]);
+    assert_eq!((code, text.trim_end(), dead(&system)), (0, "graphite: 4 letters dropped", 6));
+    let (code, text, _) =
+        tool(&system.grater, "dlq", &["replay", "--output", "graphite", "--where", "Fields[n] == 9"]);
+    assert_eq!((code, text.trim_end()), (1, "graphite: 0 letters sent, 1 refused again, 0 still waiting"));
+    let (_, text, _) = tool(&system.grater, "dlq", &["show", "--json", "--where", "Fields[n] == 9"]);
+    assert_eq!(number(&json(&text), "/attempts"), 2, "{text}");
+
+    // Somebody mends the back end: it takes everything now.
+    assert!(system.grater.terminate().success());
+    let (code, text, _) = tool(&system.grater, "dlq", &["replay", "--where", "Fields[n] == 4"]);
+    assert_eq!((code, text.trim_end()), (0, "graphite: 1 letters are sent when the grater starts"));
+    let config = system.home().join("metlog-grater.toml");
+    let file = system.grater.data_dir().join("messages.jsonl");
+    let mended = fs::read_to_string(&config).unwrap().replace("\"carbon\"", "\"file\"");
+    let mended =
+        mended.replace(&format!("address = \"{address}\""), &format!("path = \"{}\"", file.display()));
+    fs::write(&config, mended).unwrap();
+    system.grater.restart();
+    assert_eq!(number(&system.wait_for("numbered", 1)[0], "/fields/n"), 4);
+    let (code, text, error) = tool(&system.grater, "dlq", &["replay"]);
+    assert_eq!(
+        (code, text.trim_end()),
+        (0, "graphite: 5 letters sent, 0 refused again, 0 still waiting"),
+        "{error}"
+    );
+    let delivered = system.wait_for("numbered", 6);
+    assert_eq!(delivered.iter().map(|m| number(m, "/fields/n")).collect::<Vec<_>>(), [4, 5, 6, 7, 8, 9]);
+    let audit = system.grater.audit();
+    assert_eq!(
+        (audit.sent.delivered, audit.sent.dropped, audit.verdict),
+        (6, 4, Verdict::Balanced),
+        "{audit}"
+    );
+    assert_eq!(system.grater.counter("metlog_replayed_messages_total{output=\"graphite\"}"), 6);
+    let (code, text, _) = tool(&system.grater, "dlq", &["replay"]);
+    assert_eq!((code, text.trim_end()), (0, "no letters to send again"));
+
+    for (args, code, said) in [
+        (&["drop"][..], 2, "--all"),
+        (&["show", "--where", "Nothing"], 2, "column"),
+        (&["show", "--output", "cabron"], 1, "the outputs are graphite"),
+    ] {
+        let (found, _, error) = tool(&system.grater, "dlq", args);
+        assert!(found == code && error.contains(said), "{args:?}: {found} {error}");
+    }
+}
