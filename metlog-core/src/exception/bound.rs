@@ -4,6 +4,8 @@
 //! too deep is `<list of 3>`, an exception counts the frames left out. What matters most is kept longest: the exceptions
 //! in the order of the chain, in each the innermost frames, in each frame the line before the locals.
 
+use std::borrow::Cow;
+
 use super::{Event, Exception, Frame, scrub};
 use crate::value::{Fields, Value};
 
@@ -185,12 +187,20 @@ fn head_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..most).unwrap_or_default()).into_owned()
 }
 
+/// The name in a name and its value, as headers often are: as bytes in ASGI, as texts elsewhere.
+fn name_of_pair(items: &[Value]) -> Option<Cow<'_, str>> {
+    match items {
+        [Value::Text(name), _] => Some(Cow::Borrowed(name)),
+        [Value::Bytes(name), _] => Some(Cow::Owned(head_of(name))),
+        _ => None,
+    }
+}
+
 fn list(items: &[Value], depth: usize, budget: &mut Budget) -> Vec<Value> {
-    // A name and its value, as headers often are.
-    if let [Value::Text(name), _] = items
-        && scrub::is_secret_name(name)
+    if let Some(name) = name_of_pair(items)
+        && scrub::is_secret_name(&name)
     {
-        return vec![budget.text(name).into(), scrub::MASK.into()];
+        return vec![budget.text(&name).into(), scrub::MASK.into()];
     }
     let mut kept = Vec::new();
     for item in items.iter().take(room_for(items.len())) {

@@ -89,6 +89,19 @@ fn a_secret_at_the_cut_is_seen_whole() {
     assert!(!text.contains("4111"), "{text}");
 }
 
+/// They left in clear, being pairs of bytes: the scope of an ASGI application is a local of all its frames.
+#[test]
+fn headers_of_a_scope_are_masked() {
+    let pair =
+        |name: &str, value: &str| Value::List(vec![Value::Bytes(name.into()), Value::Bytes(value.into())]);
+    let headers = Value::List(vec![pair("authorization", "Bearer abc"), pair("host", "b")]);
+    let scope: Fields = [("headers", headers)].into_iter().collect();
+    let locals = tidied([("scope", Value::Map(scope))].into_iter().collect());
+    let text = format!("{locals:?}");
+    assert!(text.contains("authorization") && text.contains("host") && text.contains(MASK), "{text}");
+    assert!(!text.contains("abc"), "{text}");
+}
+
 #[test]
 fn arguments_after_a_secret_name_are_masked() {
     let mut event = event(Fields::new());
