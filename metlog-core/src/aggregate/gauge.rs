@@ -29,6 +29,10 @@ impl GaugeCell {
         self.set_in.store(process::generation() + 1, Ordering::Release);
     }
 
+    fn value(&self) -> f64 {
+        f64::from_bits(self.value.load(Ordering::Relaxed))
+    }
+
     fn reset(&self) {
         self.value.store(0.0_f64.to_bits(), Ordering::Relaxed);
     }
@@ -75,6 +79,12 @@ impl Gauge {
         &self.0.series.name
     }
 
+    /// What it was set to last; 0 at first.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.0.series.cells.value()
+    }
+
     /// Sets the value. What is no finite number is left out.
     #[inline]
     pub fn set(&self, value: f64) {
@@ -99,7 +109,7 @@ pub(super) fn flush(series: &Arc<Series<GaugeCell>>, emit: &mut dyn FnMut(&Aggre
     if cell.set_in.swap(0, Ordering::Acquire) != process::generation() + 1 {
         return;
     }
-    let value = f64::from_bits(cell.value.load(Ordering::Relaxed));
+    let value = cell.value();
     if !emit(&Aggregate::Gauge { name: &series.name, value }) {
         cell.mark();
     }

@@ -14,10 +14,10 @@
 //! A name that did not move in an interval sends nothing.
 //!
 //! # Bound
-//! A client has at most `max_names` names of all kinds, for its whole life. What is added to further names goes to the
-//! series [`OVERFLOW_NAME`] of the same kind, and each such call counts one for the counter [`OVERFLOW_CALLS`]. A name
-//! costs about 400 bytes, and 64 in each thread that counts it; a timer 1.5 KiB in each thread, and 400 bytes for each
-//! power of two its times fall into.
+//! A client has at most `max_names` names of all kinds, for its whole life. What is added to further names, and to names
+//! of more than 1,024 bytes, goes to the series [`OVERFLOW_NAME`] of the same kind, and each such call counts one for
+//! the counter [`OVERFLOW_CALLS`]. A name costs about 400 bytes, and 64 in each thread that counts it; a timer 1.5 KiB in
+//! each thread, and 400 bytes for each power of two its times fall into.
 //!
 //! # Forks
 //! A child starts from zero: its threads get cells that the parent never had, and its first call makes a new list of

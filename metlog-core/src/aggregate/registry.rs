@@ -35,6 +35,9 @@ pub const OVERFLOW_NAME: &str = "metlog.overflow";
 /// The counter of calls that went to [`OVERFLOW_NAME`].
 pub const OVERFLOW_CALLS: &str = "metlog.overflow.calls";
 
+/// Longer names go to [`OVERFLOW_NAME`]: with `max_names` of them this bounds what names cost.
+pub(super) const MAX_NAME_BYTES: usize = 1_024;
+
 /// Names clients for the threads' caches; never reused.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
@@ -260,7 +263,7 @@ impl Aggregates {
         if let Some(series) = C::of(&names).get(name) {
             return Handle { series: Arc::clone(series), overflow: None };
         }
-        if names.len() < self.0.max_names {
+        if names.len() < self.0.max_names && name.len() <= MAX_NAME_BYTES {
             return Handle { series: self.series(&mut names, name), overflow: None };
         }
         let series = self.series(&mut names, OVERFLOW_NAME);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::*;
+use super::{registry::MAX_NAME_BYTES, *};
 use crate::client::Count;
 
 fn aggregates() -> Aggregates {
@@ -224,6 +224,24 @@ fn names_beyond_the_bound_go_to_the_overflow_and_are_counted() {
     assert_eq!(sums, expected);
     assert_eq!(aggregates.overflowed(), 21);
     assert_eq!(aggregates.names(), 3 + 3, "the overflow has a counter, a timer, and the counter of calls");
+}
+
+/// 50 names of 1 MiB kept 161 MB.
+#[test]
+fn names_that_are_too_long_go_to_the_overflow_and_are_counted() {
+    let aggregates = aggregates();
+    let (long, longer) = ("n".repeat(MAX_NAME_BYTES), "n".repeat(MAX_NAME_BYTES + 1));
+    aggregates.incr(&long, 1);
+    aggregates.incr(&longer, 2);
+    aggregates.counter(&longer).add(3);
+    aggregates.set(&longer, 4.0);
+    let expected = [
+        "counter metlog.overflow 5",
+        "counter metlog.overflow.calls 3",
+        &format!("counter {long} 1"),
+        "gauge metlog.overflow 4.0",
+    ];
+    assert_eq!(flushed(&aggregates), expected);
 }
 
 #[test]
