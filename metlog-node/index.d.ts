@@ -222,6 +222,9 @@ export declare class MetlogClient {
   /** `'*'` stands for all. */
   disabledTimers: Names;
   filters: readonly Filter[];
+  /** What messages say of where they come from, unless a call does. */
+  pid: number;
+  hostname: string;
 
   /** Sets all five again. */
   setup(

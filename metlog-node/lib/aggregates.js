@@ -19,7 +19,7 @@ class Counter {
   /** Counts `count`, 1 unless given. What is no finite number is left out. */
   incr(count = 1) {
     const sums = this.#sums;
-    sums.values[this.#slot] += Number.isFinite(count) ? count : finite(count, 0);
+    sums.values[this.#slot] += Number.isFinite(count) ? count : numberOf(count, 0);
     if (this.#calls !== NO_SLOT) {
       sums.values[this.#calls] += 1;
     }
@@ -41,13 +41,13 @@ class Gauge {
   /** Sets the value. What is no finite number is left out. */
   set(value) {
     const sums = this.#sums;
-    sums.values[this.#slot] = finite(value, sums.values[this.#slot]);
+    sums.values[this.#slot] = numberOf(value, sums.values[this.#slot]);
     this.#call();
   }
 
   /** Adds to the value, which is 0 at first. */
   add(change) {
-    this.#sums.adjust(this.#slot, finite(change, 0));
+    this.#sums.adjust(this.#slot, numberOf(change, 0));
     this.#call();
   }
 
@@ -74,12 +74,15 @@ class Timer extends Stopwatch {
   /** Adds a time in milliseconds. One that is negative or no finite number is left out. */
   record(millis) {
     const sums = this.#sums;
-    sums.sample(this.#slot, typeof millis === 'number' ? millis : finite(millis, Number.NaN));
+    sums.sample(this.#slot, typeof millis === 'number' ? millis : numberOf(millis, Number.NaN));
     if (this.#calls !== NO_SLOT) {
       sums.values[this.#calls] += 1;
     }
   }
 }
+
+/** The aggregates behind each handle: for as long as there is one, their sums go on. */
+const owners = new WeakMap();
 
 /** The sums of a client. */
 class Aggregates {
@@ -87,19 +90,25 @@ class Aggregates {
 
   constructor(sums) {
     this.#sums = sums;
+    sums.ownedBy(this);
   }
 
   /** The counter `name`: keep it where it is used often. */
   counter(name) {
-    return new Counter(this.#sums, name, this.#sums.place('counter', name));
+    return this.#own(new Counter(this.#sums, name, this.#sums.place('counter', name)));
   }
 
   gauge(name) {
-    return new Gauge(this.#sums, name, this.#sums.place('gauge', name));
+    return this.#own(new Gauge(this.#sums, name, this.#sums.place('gauge', name)));
   }
 
   timer(name) {
-    return new Timer(this.#sums, name, this.#sums.place('timer', name));
+    return this.#own(new Timer(this.#sums, name, this.#sums.place('timer', name)));
+  }
+
+  #own(handle) {
+    owners.set(handle, this);
+    return handle;
   }
 
   /** Counts `count` under `name`. */
@@ -107,33 +116,33 @@ class Aggregates {
     const sums = this.#sums;
     // The slot first: `values` may be another array afterwards.
     const slot = sums.slotOf('counter', name);
-    sums.values[slot] += Number.isFinite(count) ? count : finite(count, 0);
+    sums.values[slot] += Number.isFinite(count) ? count : numberOf(count, 0);
   }
 
   /** Sets the gauge `name`. */
   set(name, value) {
     const sums = this.#sums;
     const slot = sums.slotOf('gauge', name);
-    sums.values[slot] = finite(value, sums.values[slot]);
+    sums.values[slot] = numberOf(value, sums.values[slot]);
   }
 
   /** Adds a time in milliseconds to the timer `name`. */
   record(name, millis) {
-    this.#sums.sample(this.#sums.slotOf('timer', name), finite(millis, Number.NaN));
+    this.#sums.sample(this.#sums.slotOf('timer', name), numberOf(millis, Number.NaN));
   }
 }
 
-/** A number as it is; another value as the number it stands for, or else `otherwise`. */
-function finite(value, otherwise) {
-  if (Number.isFinite(value)) {
-    return value;
-  }
-  try {
-    const number = Number(value);
-    return Number.isFinite(number) ? number : otherwise;
-  } catch {
-    return otherwise;
-  }
+/**
+ * A finite number as it is, or as a text says it; another value is `otherwise`. No code of the application runs: it could
+ * add to what is being added to.
+ */
+function numberOf(value, otherwise) {
+  const isNumeric =
+    typeof value === 'number' ||
+    typeof value === 'bigint' ||
+    (typeof value === 'string' && value.trim() !== '');
+  const number = isNumeric ? Number(value) : Number.NaN;
+  return Number.isFinite(number) ? number : otherwise;
 }
 
 module.exports = { Aggregates };

@@ -7,6 +7,9 @@ const { toText } = require('./timestamp.js');
 
 const ENV_VERSION = '0.8';
 
+/** As the core, asked for once. */
+const HOSTNAME = os.hostname();
+
 const NO_OPTIONS = Object.freeze({});
 
 /** True for what can be a message's `fields`. */
@@ -44,17 +47,26 @@ function callOf(client, type, options, own) {
     severity: own?.severity ?? (severity === undefined ? client.severity : severity),
     payload: own?.payload ?? (payload === undefined ? '' : payload),
     fields,
-    pid,
-    hostname,
+    pid: pid ?? unusual(client.pid, process.pid),
+    hostname: hostname ?? unusual(client.hostname, HOSTNAME),
     name: own?.name,
     rate: own?.rate,
   };
 }
 
+/** What an application has set on its client; nothing where it is what senders say themselves. */
+function unusual(value, usual) {
+  return value === usual || value === null ? undefined : value;
+}
+
+/** A copy of a call's fields. What is no object goes where misfits go. */
+function fieldsOf(given) {
+  return given === undefined || isObject(given) ? { ...given } : { original: { fields: given } };
+}
+
 /** The call as the message object of nine keys that senders and filters written in JavaScript get. */
 function messageOf(call) {
-  const given = call.fields;
-  const fields = given === undefined || isObject(given) ? { ...given } : { original: { fields: given } };
+  const fields = fieldsOf(call.fields);
   if (call.name !== undefined) {
     fields.name = call.name;
     fields.rate = call.rate;
@@ -68,7 +80,7 @@ function messageOf(call) {
     fields,
     env_version: ENV_VERSION,
     metlog_pid: call.pid ?? process.pid,
-    metlog_hostname: call.hostname ?? os.hostname(),
+    metlog_hostname: call.hostname ?? HOSTNAME,
   };
 }
 
@@ -79,4 +91,4 @@ function callOfMessage(message) {
   return { type, timestamp, logger, severity, payload, fields, pid, hostname };
 }
 
-module.exports = { callOf, callOfMessage, isObject, messageOf, optionOf, rateOf, sampled };
+module.exports = { callOf, callOfMessage, fieldsOf, isObject, messageOf, optionOf, rateOf, sampled };

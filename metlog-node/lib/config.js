@@ -3,6 +3,7 @@
 
 const { MetlogClient } = require('./client.js');
 const { metlogError } = require('./errors.js');
+const { functionNamed, resolveName } = require('./named.js');
 
 const KEYS = [
   'sender',
@@ -23,15 +24,6 @@ const pluginMethods = new WeakMap();
 /** What configurations said under `global`. */
 function getGlobalConfig() {
   return globalConfig;
-}
-
-/** What the name `module:attribute` stands for, seen from this package. */
-function resolveName(name) {
-  const [, path, attribute] = /^(.*):(.*)$/s.exec(name) ?? [];
-  if (path === undefined) {
-    throw metlogError('config', 'expected "module:attribute"');
-  }
-  return require(path)[attribute];
 }
 
 /** Sets `client` up, or a new one, as `config` says: a JSON text or an object. */
@@ -138,20 +130,4 @@ function removeMethods(client, methods) {
   }
 }
 
-/** The function that `name` stands for; `setting` is where it was named. */
-function functionNamed(name, setting) {
-  const problem = (what, cause) =>
-    metlogError('config', `${setting} "${name}" does not resolve: ${what}`, cause);
-  let found;
-  try {
-    found = resolveName(name);
-  } catch (error) {
-    throw problem(error.message.split('\n')[0], error);
-  }
-  if (typeof found !== 'function') {
-    throw problem('the module exports no function of that name');
-  }
-  return found;
-}
-
-module.exports = { clientFromJsonConfig, functionNamed, getGlobalConfig, resolveName };
+module.exports = { clientFromJsonConfig, getGlobalConfig, resolveName };

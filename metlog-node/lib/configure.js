@@ -4,11 +4,12 @@
 const { fileURLToPath } = require('node:url');
 
 const native = require('./native.js');
-const { MetlogClient, tune } = require('./client.js');
+const { MetlogClient } = require('./client.js');
 const { metlogError } = require('./errors.js');
 const filters = require('./filters.js');
 const { NativeSender } = require('./native_sender.js');
 const { zmqPushSenderFactory } = require('./senders.js');
+const { tune } = require('./state.js');
 
 /** Settings whose own settings may stand in an object: `sender: { class: ... }` is `senderClass`. */
 const TABLES = ['sender', 'filters'];

@@ -1,6 +1,6 @@
 import type { Message } from '../index.js';
 
-/** The message as JSON on one line. */
+/** The message as JSON: one line, with its end. */
 export declare function jsonEncoder(message: Message): string;
 
 /** The message as MessagePack. */

@@ -4,8 +4,12 @@
 const native = require('./native.js');
 const { plainJson } = require('./plain.js');
 
-/** The message as JSON on one line. */
+/** The message as JSON: one line, with its end. */
 function jsonEncoder(message) {
+  return `${jsonOf(message)}\n`;
+}
+
+function jsonOf(message) {
   try {
     return JSON.stringify(message) ?? plainJson(message);
   } catch {
@@ -16,7 +20,7 @@ function jsonEncoder(message) {
 /** The message as MessagePack. */
 function msgpackEncoder(message) {
   try {
-    return native.msgpack(jsonEncoder(message));
+    return native.msgpack(jsonOf(message));
   } catch {
     // What JSON.stringify lets through and UTF-8 does not hold: unpaired surrogates.
     return native.msgpack(plainJson(message));

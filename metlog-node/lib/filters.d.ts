@@ -11,8 +11,10 @@ export declare function typeWhitelistProvider(settings: { types: Names }): Filte
 
 /** Drops what is less severe than its type's own bound; other types pass. */
 export declare function typeSeverityMaxProvider(settings: {
-  types: Readonly<Record<string, { severity: number }>>;
+  types: Readonly<Record<string, { severity: number }>> | ReadonlyMap<string, { severity: number }>;
 }): Filter;
 
 /** Lets a share of 0 to 1 of each type named pass; other types pass. */
-export declare function typeRateProvider(settings: { types: Readonly<Record<string, number>> }): Filter;
+export declare function typeRateProvider(settings: {
+  types: Readonly<Record<string, number>> | ReadonlyMap<string, number>;
+}): Filter;

@@ -2,44 +2,74 @@
 'use strict';
 
 const { hasName } = require('./collection.js');
+const { metlogError } = require('./errors.js');
+const { onHead } = require('./heads.js');
+const { plainJson, text } = require('./plain.js');
 
-/** Marks filters that look at type and severity only, so that no message object has to be made for them. */
-const READS_HEAD_ONLY = Symbol('metlog.readsHeadOnly');
-
-function onHead(filter) {
-  filter[READS_HEAD_ONLY] = true;
-  return filter;
-}
+/** What `types` may be. */
+const NAMES = 'a list, a set, an object or a text';
 
 /** Drops what is less severe than `severity`. */
-function severityMaxProvider({ severity }) {
+function severityMaxProvider(settings) {
+  const severity = given(settings, 'severity', Number.isFinite, 'a number of 0 to 7');
   return onHead((message) => message.severity <= severity);
 }
 
 /** Drops the types named. */
-function typeBlacklistProvider({ types }) {
+function typeBlacklistProvider(settings) {
+  const types = given(settings, 'types', isNames, NAMES);
   return onHead((message) => !hasName(types, message.type));
 }
 
 /** Drops every type but those named. */
-function typeWhitelistProvider({ types }) {
+function typeWhitelistProvider(settings) {
+  const types = given(settings, 'types', isNames, NAMES);
   return onHead((message) => hasName(types, message.type));
 }
 
 /** Drops what is less severe than its type's own bound, `{type: {severity: n}}`; other types pass. */
-function typeSeverityMaxProvider({ types }) {
-  return onHead(
-    (message) => !hasName(types, message.type) || message.severity <= types[message.type].severity,
-  );
+function typeSeverityMaxProvider(settings) {
+  const bounds = byType(settings, (bound) => Number.isFinite(bound?.severity), '{type: {severity: number}}');
+  return onHead(({ type, severity }) => !bounds.has(type) || severity <= bounds.get(type).severity);
 }
 
 /** Lets a share of 0 to 1 of each type named pass, `{type: share}`; other types pass. */
-function typeRateProvider({ types }) {
-  return onHead((message) => !hasName(types, message.type) || Math.random() < types[message.type]);
+function typeRateProvider(settings) {
+  const shares = byType(settings, Number.isFinite, '{type: share}');
+  return onHead(({ type }) => !shares.has(type) || Math.random() < shares.get(type));
+}
+
+/** A setting that fits; others are told when the filter is made, not at each message. */
+function given(settings, name, fits, expected) {
+  const value = settings?.[name];
+  if (!fits(value)) {
+    throw metlogError('config', `${name} is ${described(value)}, expected ${expected}`);
+  }
+  return value;
+}
+
+/** What is said of each type, given as a map or as an object. */
+function byType(settings, fits, expected) {
+  const isTable = (value) => isNames(value) && !Array.isArray(value) && !(value instanceof Set);
+  const types = given(settings, 'types', (value) => isTable(value) && typeof value !== 'string', expected);
+  const table = types instanceof Map ? types : new Map(Object.entries(types));
+  for (const [type, value] of table) {
+    if (!fits(value)) {
+      throw metlogError('config', `types.${text(type)} is ${described(value)}, expected ${expected}`);
+    }
+  }
+  return table;
+}
+
+function isNames(value) {
+  return typeof value === 'string' || (typeof value === 'object' && value !== null);
+}
+
+function described(value) {
+  return value === undefined ? 'missing' : plainJson(value);
 }
 
 module.exports = {
-  READS_HEAD_ONLY,
   severityMaxProvider,
   typeBlacklistProvider,
   typeWhitelistProvider,

@@ -3,7 +3,11 @@
 
 const native = require('./native.js');
 const { metlogError } = require('./errors.js');
+const { functionNamed } = require('./named.js');
 const { MemorySender, NativeSender } = require('./native_sender.js');
+
+/** Where no settings are given. */
+const NONE = Object.freeze({});
 
 function listOf(value) {
   return value === undefined || value === null ? [] : Array.isArray(value) ? [...value] : [value];
@@ -13,7 +17,8 @@ function listOf(value) {
  * Batches to the sidecar, the usual sender; without `endpoints` to the sidecar of this host. With `delivery` 'acked' they
  * go over its link, and each is kept until the sidecar has it on disk.
  */
-function zmqPushSenderFactory({ endpoints, delivery = 'push' } = {}) {
+function zmqPushSenderFactory(settings) {
+  const { endpoints, delivery = 'push' } = settings ?? NONE;
   const addresses = listOf(endpoints).map(String);
   switch (delivery) {
     case 'push':
@@ -36,7 +41,8 @@ function ackedSender(endpoints) {
 }
 
 /** Single messages to receivers that subscribe at the addresses `bindstrs`. */
-function zmqPubSenderFactory({ bindstrs } = {}) {
+function zmqPubSenderFactory(settings) {
+  const { bindstrs } = settings ?? NONE;
   const addresses = listOf(bindstrs).map(String);
   if (addresses.length === 0) {
     throw metlogError(
@@ -48,7 +54,8 @@ function zmqPubSenderFactory({ bindstrs } = {}) {
 }
 
 /** One datagram a message to each of `hosts`; missing `ports` repeat the last, extra ones are ignored. */
-function udpSenderFactory({ hosts, ports } = {}) {
+function udpSenderFactory(settings) {
+  const { hosts, ports } = settings ?? NONE;
   const names = listOf(hosts).map(String);
   const numbers = listOf(ports).map(Number);
   const possible = (port) => Number.isInteger(port) && port > 0 && port < 65_536;
@@ -65,23 +72,23 @@ function udpSenderFactory({ hosts, ports } = {}) {
 }
 
 /** Lines on standard output; with an `encoder`, a function or the name of one, what that makes of each message. */
-function stdoutSenderFactory({ encoder } = {}) {
+function stdoutSenderFactory(settings) {
+  const { encoder } = settings ?? NONE;
   if (encoder === undefined || encoder === null) {
     return new NativeSender(native.stdoutSender());
   }
-  // Found late: configurations name senders.
-  const { functionNamed } = require('./config.js');
   const encode = typeof encoder === 'function' ? encoder : functionNamed(encoder, 'sender.encoder');
   return { sendMessage: (message) => process.stdout.write(ended(encode(message))) };
 }
 
-/** Text as a line; bytes as they are. */
+/** Text as a line, whether its encoder has ended it or not; bytes as they are. */
 function ended(encoded) {
   return typeof encoded === 'string' && !encoded.endsWith('\n') ? `${encoded}\n` : encoded;
 }
 
 /** Lines at the end of the file `filePath`. */
-function fileSenderFactory({ filePath } = {}) {
+function fileSenderFactory(settings) {
+  const { filePath } = settings ?? NONE;
   if (typeof filePath !== 'string' || filePath === '') {
     throw metlogError('config', 'sender.filePath is missing, expected the path of a file');
   }

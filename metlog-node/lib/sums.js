@@ -8,10 +8,12 @@
 const { clearInterval, setInterval } = require('node:timers');
 
 const native = require('./native.js');
+const { callOf, messageOf } = require('./call.js');
 const { capture, isCapturing } = require('./captured.js');
 const { atExit } = require('./life.js');
 const { NativeSender } = require('./native_sender.js');
 const { text } = require('./plain.js');
+const { sendSum } = require('./sending.js');
 
 /** How often sums go into the core at most; it sends them in its own time. */
 const HAND_OVER_MS = 1000;
@@ -39,6 +41,16 @@ function handOverAll() {
   }
 }
 
+/** Gives the core what this client has summed, and all others with the same sender: they flush and close with it. */
+function handOverOf(client, own) {
+  for (const reference of all) {
+    const sums = reference.deref();
+    if (sums !== undefined && (sums === own || sums.sender === client.sender)) {
+      sums.handOver();
+    }
+  }
+}
+
 atExit(handOverAll);
 
 class Sums {
@@ -53,21 +65,31 @@ class Sums {
   #handle;
   /** True where the sender is none of the core's. */
   #isOwn = true;
-  /** Takes each sum where the sender is written in JavaScript. */
-  #emit;
-  /** Makes a message of a sum that is captured. */
-  #messageOf;
+  /** Where sums go. */
+  sender;
+  #client;
+  /** What is said of the client when it is there no more. */
+  #last;
+  /** Goes when nothing can be added any more. */
+  #owner;
+  /** What gauges were set to before the last move, by slot. */
+  #carried = new Map();
   #timer;
   #intervalMs;
   #reference = new WeakRef(this);
 
-  constructor(emit, messageOf) {
-    this.#emit = emit;
-    this.#messageOf = messageOf;
+  /** For as long as there is `owner`, something may be added. */
+  ownedBy(owner) {
+    this.#owner = new WeakRef(owner);
   }
 
-  /** From now on sums go to `sender`, or to `emit` where it is none of the core's. What there is was handed over. */
-  moveTo(sender, { aggregateIntervalMs, maxNames }) {
+  /** From now on sums go to the client's sender. What there is was handed over. */
+  moveTo(client, { aggregateIntervalMs, maxNames }) {
+    const { sender, logger, severity } = client;
+    this.#carry();
+    this.sender = sender;
+    this.#client = new WeakRef(client);
+    this.#last = { sender, logger, severity };
     this.#isOwn = !(sender instanceof NativeSender);
     this.#handle = this.#isOwn ? native.ownSums(maxNames) : sender.sums();
     for (const [slot, name] of this.#names.entries()) {
@@ -76,6 +98,16 @@ class Sums {
     native.shareSums(this.#handle, this.values, this.#samples);
     this.#intervalMs = this.#isOwn ? aggregateIntervalMs : Math.min(aggregateIntervalMs, HAND_OVER_MS);
     this.#tick(this.#isOwn ? this : undefined);
+  }
+
+  /** Keeps what gauges are at: the next sender knows none of it. */
+  #carry() {
+    for (const slot of this.#slots.gauge.values()) {
+      const value = this.#carried.get(slot) ?? native.gaugeValue(this.#handle, slot);
+      if (value !== 0) {
+        this.#carried.set(slot, value);
+      }
+    }
   }
 
   /** The slot of a name, and that in which its calls are counted beside when it shares the overflow's. */
@@ -111,10 +143,13 @@ class Sums {
 
   /** Adds to a gauge, which another thread may have set. */
   adjust(slot, change) {
-    if (Number.isNaN(this.values[slot]) && !isCapturing()) {
-      native.adjustGauge(this.#handle, slot, change);
+    const carried = this.#carried.get(slot);
+    if (!Number.isNaN(this.values[slot])) {
+      this.values[slot] += change;
+    } else if (carried !== undefined || isCapturing()) {
+      this.values[slot] = (carried ?? 0) + change;
     } else {
-      this.values[slot] = (this.values[slot] || 0) + change;
+      native.adjustGauge(this.#handle, slot, change);
     }
   }
 
@@ -126,7 +161,7 @@ class Sums {
     this.#takeOver();
     if (this.#isOwn && !isCapturing()) {
       for (const { kind, payload, fields } of native.summed(this.#handle)) {
-        this.#emit(kind, payload, JSON.parse(fields));
+        sendSum(this.#client.deref() ?? this.#last, kind, payload, JSON.parse(fields));
       }
     }
   }
@@ -138,10 +173,16 @@ class Sums {
   }
 
   #takeOver() {
-    if (isCapturing()) {
+    const isCaptured = isCapturing();
+    if (isCaptured) {
       this.#capture();
     } else {
       native.takeOverSums(this.#handle);
+    }
+    for (const slot of this.#slots.gauge.values()) {
+      if (!isCaptured && !Number.isNaN(this.values[slot])) {
+        this.#carried.delete(slot);
+      }
     }
     this.values.fill(0, 0, this.#names.length);
     for (const slot of this.#slots.gauge.values()) {
@@ -153,7 +194,13 @@ class Sums {
 
   /** Gives a capture what the arrays hold. */
   #capture() {
-    const give = (type, value, slot) => capture(this.#messageOf(type, value, this.#names[slot]));
+    const client = this.#client.deref() ?? this.#last;
+    const give = (type, value, slot) =>
+      capture(
+        messageOf(
+          callOf(client, type, undefined, { payload: text(value), name: this.#names[slot], rate: 1 }),
+        ),
+      );
     for (const [slot, kind] of this.#kinds.entries()) {
       const value = this.values[slot];
       if (!Number.isNaN(value) && (kind === 'gauge' || value !== 0)) {
@@ -200,8 +247,8 @@ class Sums {
   }
 
   /**
-   * Hands over in intervals. A sender written in JavaScript has nobody else who would send: its sums are `held` until they
-   * are closed.
+   * Hands over in intervals. A sender written in JavaScript has nobody else who would send: its sums are `held` until
+   * they are closed, or nothing can be added to them any more.
    */
   #tick(held) {
     clearInterval(this.#timer);
@@ -209,15 +256,16 @@ class Sums {
     all.add(reference);
     const timer = setInterval(() => {
       const sums = held ?? reference.deref();
-      if (sums === undefined) {
+      // Before the hand-over: what goes in between has added nothing since.
+      const isOver = sums === undefined || (held !== undefined && held.#owner?.deref() === undefined);
+      sums?.handOver();
+      if (isOver) {
         clearInterval(timer);
         all.delete(reference);
-      } else {
-        sums.handOver();
       }
     }, this.#intervalMs);
     this.#timer = timer.unref();
   }
 }
 
-module.exports = { NO_SLOT, Sums, handOverAll };
+module.exports = { NO_SLOT, Sums, handOverAll, handOverOf };

@@ -185,6 +185,16 @@ pub fn adjust_gauge(sums: &External<Sums>, slot: u32, change: f64) {
     }
 }
 
+/// What the gauge of a slot is at; 0 for one that was never set.
+#[napi(catch_unwind)]
+pub fn gauge_value(sums: &External<Sums>, slot: u32) -> f64 {
+    let series = sums.series.borrow();
+    match usize::try_from(slot).ok().and_then(|slot| series.get(slot)) {
+        Some(Series::Gauge(gauge)) => gauge.value(),
+        _ => 0.0,
+    }
+}
+
 /// A sum as a message's columns.
 #[napi(object)]
 pub struct Summed {
