@@ -10,6 +10,7 @@ use metlog_pipeline::{
     link::receiver::LinkReceiver,
     stop::Stop,
     threads::Threads,
+    watchdog::Watchdog,
 };
 
 use crate::{config::Config, route::Routes, runner::OutputRunner};
@@ -46,11 +47,13 @@ impl Daemon for Grater {
 
         // Whatever can fail has been done: a start that fails leaves no thread behind.
         let mut threads = Threads::new(stop.clone());
+        let places = runners.iter().map(|(_, runner)| runner.place()).collect();
+        let watchdog = Watchdog::new(config.admin.stalled_after, places);
         let outcomes = runners.iter().map(|(_, runner)| runner.outcomes()).collect();
         for (name, mut runner) in runners {
             threads.spawn_consumer(&name, move |stop| runner.run(stop))?;
         }
         threads.spawn_input("input-link", move |stop| link.run(stop))?;
-        Ok(supervise(Admin { intake, counters, outcomes, listening }, listeners, threads, stop)?)
+        Ok(supervise(Admin { intake, counters, outcomes, listening, watchdog }, listeners, threads, stop)?)
     }
 }

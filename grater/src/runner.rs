@@ -27,6 +27,7 @@ use metlog_pipeline::{
     quiet::Quiet,
     spool::{Reader, Record, Spool},
     stop::Stop,
+    watchdog::Place,
 };
 use tracing::{error, warn};
 
@@ -144,6 +145,12 @@ impl OutputRunner {
     #[must_use]
     pub fn outcomes(&self) -> SharedOutcomes {
         self.cursor.outcomes()
+    }
+
+    /// How far it has come, for the watchdog.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.cursor.place()
     }
 
     /// Delivers until told to stop.

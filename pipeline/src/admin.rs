@@ -2,6 +2,7 @@
 //! unix socket of mode 0660 in the data folder.
 
 use std::{
+    collections::BTreeMap,
     fmt, fs, io,
     io::{Read, Write},
     net::SocketAddr,
@@ -23,8 +24,14 @@ use tokio::net::{TcpListener, UnixListener};
 use tracing::info;
 
 use crate::{
-    audit::Audit, config::ConfigError, counters::Counters, cursor::SharedOutcomes, intake::Intake,
-    ledger::Outcomes, stop::Stop,
+    audit::Audit,
+    config::{self, ConfigError},
+    counters::Counters,
+    cursor::SharedOutcomes,
+    intake::Intake,
+    ledger::Outcomes,
+    stop::Stop,
+    watchdog::Watchdog,
 };
 
 /// The section `[admin]`.
@@ -33,11 +40,14 @@ use crate::{
 pub struct AdminConfig {
     /// Where `/livez`, `/readyz` and `/metrics` listen; loopback only. Port 0 takes a free one.
     pub address: SocketAddr,
+    /// A part that has work and does not move for so long is named in the log, `/metrics` and `/readyz`; 30 s by default.
+    #[serde(deserialize_with = "config::duration")]
+    pub stalled_after: Duration,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)) }
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), stalled_after: Duration::from_secs(30) }
     }
 }
 
@@ -68,6 +78,8 @@ pub struct Admin {
     pub outcomes: Vec<SharedOutcomes>,
     /// Where inputs listen, by name: ports the system chose are found here.
     pub listening: Vec<(String, String)>,
+    /// Names what does not move.
+    pub watchdog: Watchdog,
 }
 
 impl fmt::Debug for Admin {
@@ -90,6 +102,9 @@ pub struct StatsPage {
     /// What clients say they dropped after they had accepted it, by reason.
     #[serde(default)]
     pub dropped_by_clients: Counts,
+    /// Parts that have work and do not move, and since how many seconds.
+    #[serde(default)]
+    pub stalled: BTreeMap<String, u64>,
 }
 
 /// The file in the data folder that holds the address of `/livez`, `/readyz` and `/metrics`.
@@ -114,16 +129,27 @@ impl Admin {
         let safe = origins.map(|(producer, origin)| (*producer, origin.covered.end())).collect();
         let dropped_by_clients = ledger.dropped_by_clients();
         let listening = self.listening.clone();
-        StatsPage { listening, synced: spool.synced(), appended, safe, dropped_by_clients }
+        let stalled =
+            self.watchdog.stalled().into_iter().map(|(part, time)| (part, time.as_secs())).collect();
+        StatsPage { listening, synced: spool.synced(), appended, safe, dropped_by_clients, stalled }
     }
 
-    fn ready(&self) -> Result<(), String> {
+    /// Ready is who can take messages in: a stuck output is named, and harms nobody else.
+    fn ready(&self) -> Result<String, String> {
         let spool = self.intake.spool();
         if spool.is_full() {
             let why = spool.stats().last_error.unwrap_or_else(|| "its bound is reached".to_owned());
             return Err(format!("the spool takes nothing: {why}"));
         }
-        Ok(())
+        let stalled = self.watchdog.stalled();
+        let names = |(part, time): (&String, &Duration)| {
+            format!("{part} has work and has not moved for {} s\n", time.as_secs())
+        };
+        let named: String = stalled.iter().map(names).collect();
+        if self.watchdog.blocks_intake().is_some() {
+            return Err(named.trim_end().replace('\n', "; "));
+        }
+        Ok(format!("ready\n{named}"))
     }
 
     fn metrics(&self) -> String {
@@ -151,6 +177,13 @@ impl Admin {
         for (reason, count) in self.intake.ledger().dropped_by_clients() {
             let gauge = dropped.get_or_create(&vec![("reason".to_owned(), reason)]);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let stalled = Family::<Vec<(String, String)>, Gauge>::default();
+        let help = "How long a part has had work and not moved; only while it does not";
+        registry.register("stalled_seconds", help, stalled.clone());
+        for (part, time) in self.watchdog.stalled() {
+            let gauge = stalled.get_or_create(&vec![("part".to_owned(), part)]);
+            gauge.set(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
         }
         let stats = self.intake.spool().stats();
         for (name, help, value) in [
@@ -198,7 +231,7 @@ impl Admin {
 
 async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
     match admin.ready() {
-        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Ok(said) => (StatusCode::OK, said),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
     }
 }

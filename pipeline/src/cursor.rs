@@ -13,6 +13,7 @@ use crate::{
     intake::checkpoint_dir,
     ledger::Outcomes,
     spool::{Checkpoint, Reader, Spool},
+    watchdog::Place,
 };
 
 /// A cursor is saved at most so often while its consumer is at work, and always before it rests.
@@ -44,6 +45,7 @@ pub struct Cursor<S> {
     spool: Spool,
     checkpoint: Checkpoint<Saved<S>>,
     through: u64,
+    place: Place,
     saved_through: u64,
     saved_at: Instant,
     outcomes: SharedOutcomes,
@@ -64,6 +66,7 @@ impl<S: Serialize + DeserializeOwned + Default + Clone> Cursor<S> {
             spool: spool.clone(),
             checkpoint,
             through,
+            place: Place::new(name, through),
             saved_through: through,
             saved_at: Instant::now(),
             outcomes: SharedOutcomes(Arc::new(Mutex::new(saved.outcomes))),
@@ -83,6 +86,12 @@ impl<S: Serialize + DeserializeOwned + Default + Clone> Cursor<S> {
         self.through
     }
 
+    /// The last ordinal the consumer is done with, to be shared with the watchdog.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
     /// The outcomes, to be shared with the audit.
     #[must_use]
     pub fn outcomes(&self) -> SharedOutcomes {
@@ -92,6 +101,7 @@ impl<S: Serialize + DeserializeOwned + Default + Clone> Cursor<S> {
     /// The consumer is done with everything up to `ordinal`, with these outcomes. Nothing is saved yet.
     pub fn advance(&mut self, ordinal: u64, outcomes: &Outcomes) {
         self.through = self.through.max(ordinal);
+        self.place.set(self.through);
         self.outcomes.lock().merge(outcomes);
     }
 

@@ -165,7 +165,7 @@ fn stop_on_signals(stop: &Stop) -> io::Result<()> {
 /// # Errors
 /// When a thread cannot be had.
 pub fn supervise(admin: Admin, listeners: Listeners, mut threads: Threads, stop: &Stop) -> io::Result<bool> {
-    let intake = admin.intake.clone();
+    let (intake, watchdog) = (admin.intake.clone(), admin.watchdog.clone());
     let socket = listeners.socket();
     threads.spawn_consumer("admin", move |stop| {
         if let Err(error) = admin.serve(listeners, stop) {
@@ -174,6 +174,8 @@ pub fn supervise(admin: Admin, listeners: Listeners, mut threads: Threads, stop:
     })?;
     let keeper = intake.clone();
     threads.spawn_consumer("ledger", move |stop| keep_ledger(&keeper, stop))?;
+    let (spool, pulses) = (intake.spool().clone(), threads.pulses());
+    threads.spawn_consumer("watchdog", move |stop| watchdog.run(&spool, &pulses, stop))?;
     info!("running");
     while !stop.wait(Duration::from_secs(3600)) {}
     let clean = threads.join();

@@ -23,3 +23,4 @@ pub mod spool;
 pub mod stop;
 pub mod threads;
 pub mod tools;
+pub mod watchdog;

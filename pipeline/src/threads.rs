@@ -14,7 +14,7 @@ use std::{
 
 use tracing::error;
 
-use crate::stop::Stop;
+use crate::stop::{Pulse, Stop};
 
 /// The running threads of a daemon.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct Threads {
     failed: Arc<AtomicBool>,
     inputs: Vec<JoinHandle<()>>,
     consumers: Vec<JoinHandle<()>>,
+    pulses: Vec<(String, Pulse)>,
 }
 
 impl Threads {
@@ -38,6 +39,7 @@ impl Threads {
             failed: Arc::default(),
             inputs: Vec::new(),
             consumers: Vec::new(),
+            pulses: Vec::new(),
         }
     }
 
@@ -46,7 +48,8 @@ impl Threads {
     /// # Errors
     /// When the operating system gives none.
     pub fn spawn_input(&mut self, name: &str, body: impl FnOnce(&Stop) + Send + 'static) -> io::Result<()> {
-        self.inputs.push(self.spawn(name, self.stop.clone(), body)?);
+        let thread = self.spawn(name, self.stop.for_thread(), body)?;
+        self.inputs.push(thread);
         Ok(())
     }
 
@@ -59,18 +62,26 @@ impl Threads {
         name: &str,
         body: impl FnOnce(&Stop) + Send + 'static,
     ) -> io::Result<()> {
-        self.consumers.push(self.spawn(name, self.stop_consumers.clone(), body)?);
+        let thread = self.spawn(name, self.stop_consumers.for_thread(), body)?;
+        self.consumers.push(thread);
         Ok(())
     }
 
+    /// The pulse of every thread so far, by name.
+    #[must_use]
+    pub fn pulses(&self) -> Vec<(String, Pulse)> {
+        self.pulses.clone()
+    }
+
     fn spawn(
-        &self,
+        &mut self,
         name: &str,
         told: Stop,
         body: impl FnOnce(&Stop) + Send + 'static,
     ) -> io::Result<JoinHandle<()>> {
         let (stop, failed) = (self.stop.clone(), Arc::clone(&self.failed));
         let thread = name.to_owned();
+        self.pulses.push((thread.clone(), told.pulse()));
         let run = move || {
             let ended = catch_unwind(AssertUnwindSafe(|| body(&told)));
             if ended.is_err() || !told.is_set() {

@@ -14,6 +14,7 @@ use metlog_pipeline::{
     },
     stop::Stop,
     threads::Threads,
+    watchdog::Watchdog,
 };
 
 use crate::{
@@ -51,6 +52,7 @@ impl Daemon for Sidecar {
 
         // Whatever can fail has been done: a start that fails leaves no thread behind.
         let mut threads = Threads::new(stop.clone());
+        let watchdog = Watchdog::new(config.admin.stalled_after, vec![rollup.place(), forward.place()]);
         let outcomes = vec![forward.outcomes()];
         threads.spawn_consumer("rollup", move |stop| rollup.run(stop))?;
         threads.spawn_consumer("forward", move |stop| forward.run(stop))?;
@@ -59,7 +61,7 @@ impl Daemon for Sidecar {
             listening.push((input.name.to_owned(), input.listening));
             threads.spawn_input(&format!("input-{}", input.name.replace('_', "-")), input.run)?;
         }
-        let admin = Admin { intake, counters, outcomes, listening };
+        let admin = Admin { intake, counters, outcomes, listening, watchdog };
         Ok(supervise(admin, listeners, threads, stop)?)
     }
 }

@@ -27,6 +27,7 @@ use metlog_pipeline::{
     rollup::{Accumulators, Rollup, RollupOptions, Sample},
     spool::{Outcome, Record},
     stop::Stop,
+    watchdog::Place,
 };
 use serde::{Deserialize, Serialize};
 use tracing::error;
@@ -158,6 +159,12 @@ impl RollupConsumer {
     #[must_use]
     pub fn sums(&self) -> SharedRollup {
         self.sums.clone()
+    }
+
+    /// How far it has come, for the watchdog.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.cursor.place()
     }
 
     /// Sums and flushes until told to stop.

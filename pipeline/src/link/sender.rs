@@ -22,6 +22,7 @@ use crate::{
     quiet::Quiet,
     spool::{Reader, Record, Spool},
     stop::Stop,
+    watchdog::Place,
 };
 
 /// How long a hello waits for its welcome, and a silent peer is believed in, before the next connection is tried.
@@ -96,6 +97,12 @@ impl LinkSender {
     #[must_use]
     pub fn outcomes(&self) -> SharedOutcomes {
         self.cursor.outcomes()
+    }
+
+    /// How far it has come, for the watchdog.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.cursor.place()
     }
 
     /// Forwards until told to stop.
