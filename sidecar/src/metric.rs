@@ -95,7 +95,10 @@ fn number(value: &Value) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use metlog_core::wire::{json::from_json, record};
+    use metlog_core::{
+        Encode,
+        wire::{json::from_json, record},
+    };
 
     use super::*;
 
@@ -154,16 +157,13 @@ mod tests {
     /// The fields that a MessagePack map holds, by way of a record.
     fn rmp_fields(encoded: &[u8]) -> Fields {
         let mut body = Vec::new();
-        let parts = record::Parts {
-            kind: SKETCH_TYPE,
-            severity: metlog_core::Severity::default(),
-            logger: "",
-            timestamp: metlog_core::Timestamp::from_nanos(0),
-            payload: &"",
-            fields: |out: &mut Vec<u8>| out.extend_from_slice(encoded),
-            identity: None,
+        let (severity, timestamp) = (metlog_core::Severity::default(), metlog_core::Timestamp::from_nanos(0));
+        let head = Head { kind: SKETCH_TYPE, severity, logger: "", timestamp };
+        let content = |out: &mut Vec<u8>| {
+            Encode::encode(&"", out);
+            out.extend_from_slice(encoded);
         };
-        record::write(&mut body, parts).unwrap();
+        record::write(&mut body, &head, None, content).unwrap();
         Record::split(&body).unwrap().0.content().unwrap().1
     }
 
