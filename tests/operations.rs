@@ -292,3 +292,63 @@ fn dead_letters_are_listed_shown_dropped_and_sent_again() {
         assert!(found == code && error.contains(said), "{args:?}: {found} {error}");
     }
 }
+
+#[test]
+fn a_part_that_stands_still_is_named_once_in_the_log_and_on_every_page() {
+    // A port that nobody listens on, and that this test takes later.
+    let carbon = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = carbon.local_addr().unwrap();
+    drop(carbon);
+    let output = one_output(&format!("type = \"carbon\"\naddress = \"{address}\""));
+    let setup = format!("{output}[admin]\nstalled_after = \"1s\"\n");
+    let system = System::start(Setup { grater: &setup, ..Setup::default() });
+    let client = system.client("app");
+    client.metlog("statmetric", Options { payload: Some(&"a 1 2\n"), ..Options::default() });
+    client.close(Duration::from_secs(10));
+
+    let series = "metlog_stalled_seconds{part=\"output-graphite\"}";
+    wait_until("the watchdog", || system.grater.counter(series) >= 1);
+    let (status, text) = system.grater.page("/readyz");
+    assert!(
+        status == 200 && text.contains("output-graphite has work and has not moved for"),
+        "{status} {text}"
+    );
+    let stalled = system.grater.stats().stalled;
+    assert_eq!(stalled.keys().collect::<Vec<_>>(), ["output-graphite"]);
+
+    let _listening = std::net::TcpListener::bind(address).unwrap();
+    wait_until("the delivery", || system.grater.stats().stalled.is_empty());
+    assert_eq!(system.grater.page("/readyz"), (200, "ready\n".to_owned()));
+    let log = system.grater.log();
+    let said = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((said("does not move"), said("moves again")), (1, 1), "{log}");
+}
+
+#[test]
+fn every_command_of_the_page_for_operators_works_as_it_says() {
+    let carbon = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let setup = one_output(&format!("type = \"carbon\"\naddress = \"{}\"", carbon.local_addr().unwrap()));
+    let system = System::start(Setup { grater: &setup, ..Setup::default() });
+    let client = system.client("bookmarks");
+    client.metlog("exception", Options { payload: Some(&"oh"), ..Options::default() });
+    client.metlog("services", Options::default());
+    client.close(Duration::from_secs(10));
+    wait_until("the letters", || system.grater.audit().sent.dropped == 2);
+
+    let home = system.home().display().to_string();
+    let page = fs::read_to_string(metlog_tests::root().join("docs/operations.md")).unwrap();
+    let path = PathBuf::from(system.grater.command("check").get_program());
+    let path = format!("{}:{}", path.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let blocks = page.split("```sh\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+    let commands: Vec<&str> = blocks.flat_map(str::lines).collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in commands {
+        let expected = if command.ends_with("# exit code 1") { 1 } else { 0 };
+        let line = command
+            .replace("/etc/metlog/", &format!("{home}/metlog-"))
+            .replace("tcp://127.0.0.1:5568", &format!("ipc://{home}/grater.sock"));
+        let mut shell = Command::new("sh");
+        let (code, text, error) = finish(shell.args(["-c", &line]).env("PATH", &path).current_dir(&home));
+        assert_eq!(code, expected, "{command}\n{text}{error}");
+    }
+}
