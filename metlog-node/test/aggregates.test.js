@@ -88,6 +88,86 @@ for (const [kind, make] of Object.entries(SENDERS)) {
     assert.deepEqual(names, [['counter', 'Symbol(name)', '1']]);
   });
 
+  test(`numbers are taken as text too, and what is none leaves a gauge as it is (${kind})`, () => {
+    const { client, sender } = make();
+    const [counter, gauge] = [client.counter('n'), client.aggregates.gauge('g')];
+    counter.incr(5);
+    gauge.set('3');
+    const flushing = {
+      valueOf() {
+        client.flush();
+        return 1;
+      },
+    };
+    for (const value of [null, '', ' ', true, [], [7], new Date(0), Object(7), flushing]) {
+      counter.incr(value);
+      client.aggregates.incr('n', value);
+      gauge.set(value);
+      gauge.add(value);
+      client.aggregates.set('g', value);
+      client.aggregates.record('t', value);
+    }
+    counter.incr('2');
+    client.flush();
+    assert.deepEqual(sums(sender.messages), [
+      ['gauge', 'g', '3.0'],
+      ['counter', 'n', '7'],
+    ]);
+  });
+
+  test(`a name of more than 1,024 bytes shares the overflow (${kind})`, () => {
+    const { client, sender } = make();
+    const long = 'é'.repeat(513);
+    client.counter(long).incr(2);
+    client.aggregates.incr(long, 3);
+    client.counter(long.slice(1)).incr();
+    client.flush();
+    assert.deepEqual(sums(sender.messages), [
+      ['counter', 'metlog.overflow', '5'],
+      ['counter', 'metlog.overflow.calls', '2'],
+      ['counter', long.slice(1), '1'],
+    ]);
+  });
+
+  test(`a flush and a close of one client hand over what others of its sender have summed (${kind})`, () => {
+    for (const end of ['flush', 'close']) {
+      const { client, sender } = make();
+      const other = new metlog.MetlogClient(client.sender, 'other');
+      other.counter('n').incr(3);
+      client[end]();
+      assert.deepEqual(sums(sender.messages), [['counter', 'n', '3']], end);
+    }
+  });
+
+  test(`a gauge goes on from where it was when another sender is set up (${kind})`, () => {
+    const { client } = make();
+    const [gauge, still] = ['in_flight', 'still'].map((name) => client.aggregates.gauge(name));
+    gauge.add(1);
+    client.flush();
+    gauge.add(1);
+    still.set(4);
+    for (const change of [-1, 3]) {
+      const next = make();
+      client.setup(next.client.sender, 'next');
+      gauge.add(change);
+      client.flush();
+      const value = change === -1 ? '1.0' : '4.0';
+      assert.deepEqual(sums(next.sender.messages), [['gauge', 'in_flight', value]]);
+    }
+    const last = make();
+    client.setup(last.client.sender, 'last');
+    still.add(1);
+    gauge.set(9);
+    client.flush();
+    gauge.add(1);
+    client.flush();
+    assert.deepEqual(sums(last.sender.messages), [
+      ['gauge', 'in_flight', '9.0'],
+      ['gauge', 'in_flight', '10.0'],
+      ['gauge', 'still', '5.0'],
+    ]);
+  });
+
   test(`more names and measurements than the arrays hold at first are kept (${kind})`, () => {
     const { client, sender } = make();
     const counters = Array.from({ length: 300 }, (_, index) => client.counter(`n${index}`));
@@ -303,24 +383,35 @@ test('handles of the default client may be made before it is configured', async 
   ]);
 });
 
-test('clients that come and go leave nothing behind', async () => {
-  const source = `
-    const { MetlogClient } = require('metlog');
-    const { memorySenderFactory } = require('metlog/senders');
-    const gone = new FinalizationRegistry(() => { collected += 1; });
-    let collected = 0;
-    for (let n = 0; n < 50; n += 1) {
-      const client = new MetlogClient(memorySenderFactory(), 'app');
-      client.counter('n').incr();
-      gone.register(client);
-    }
-    const deadline = Date.now() + 10000;
-    const look = () => {
-      gc();
-      if (collected >= 45 || Date.now() > deadline) console.log(collected >= 45);
-      else setTimeout(look, 10);
-    };
-    look();`;
-  const { stdout } = await run(source, { node: ['--expose-gc'] });
-  assert.equal(stdout.trim(), 'true');
-});
+for (const [kind, made] of Object.entries({
+  core: 'memorySenderFactory()',
+  javascript: '{ sendMessage({ payload }) { sent += Number(payload); } }',
+})) {
+  test(`clients that come and go leave nothing behind, and lose nothing (${kind})`, async () => {
+    const source = `
+      const metlog = require('metlog');
+      const { memorySenderFactory } = require('metlog/senders');
+      const { tune } = require('./lib/state.js');
+      const gone = new FinalizationRegistry(() => { collected += 1; });
+      let [collected, sent] = [0, 0];
+      const kept = [];
+      for (let n = 0; n < 50; n += 1) {
+        const client = new metlog.MetlogClient(null, 'app');
+        tune(client, { aggregate: false, aggregateIntervalMs: 100, maxNames: 10 });
+        client.setup(${made}, 'app');
+        client.counter('n').incr();
+        if (n >= 40) kept.push(client.counter('n'));
+        gone.register(client);
+      }
+      const deadline = Date.now() + 10000;
+      const look = () => {
+        gc();
+        if (collected < 35 && Date.now() < deadline) return setTimeout(look, 10);
+        for (const counter of kept) counter.incr();
+        setTimeout(() => console.log(collected >= 35, sent), 400);
+      };
+      setTimeout(look, 300);`;
+    const { stdout } = await run(source, { node: ['--expose-gc'] });
+    assert.equal(stdout.trim(), kind === 'core' ? 'true 0' : 'true 60');
+  });
+}

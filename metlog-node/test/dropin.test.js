@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { MetlogClient, SEVERITY, clientFromJsonConfig } = require('metlog');
+const { resolveName } = require('metlog/config');
 const { jsonEncoder, msgpackEncoder } = require('metlog/senders/encoders');
 const { run } = require('./support.js');
 
@@ -139,9 +140,42 @@ test('every key of a configuration does what it did', () => {
   assert.deepEqual([made.cef.cef_meta.syslog_ident, made.filters.length], ['me', 1]);
 });
 
+/** Names as configurations have them: absolute, and as seen from the package's folder. */
+const RESOLVED = {
+  './senders:memorySenderFactory': () => require('metlog/senders').memorySenderFactory,
+  './senders/encoders:jsonEncoder': () => jsonEncoder,
+  './filters:severityMaxProvider': () => require('metlog/filters').severityMaxProvider,
+  './config:clientFromJsonConfig': () => clientFromJsonConfig,
+  './index:SEVERITY': () => SEVERITY,
+  './lib/severity.js:SEVERITY': () => SEVERITY,
+  'metlog:MetlogClient': () => MetlogClient,
+  'metlog/senders/encoders:msgpackEncoder': () => msgpackEncoder,
+};
+
+for (const [name, expected] of Object.entries(RESOLVED)) {
+  test(`the name ${name} resolves from the package`, () => {
+    assert.equal(resolveName(name), expected());
+  });
+}
+
+test('a configuration may name what the package has by relative names', () => {
+  const made = clientFromJsonConfig({
+    sender: { factory: './senders:memorySenderFactory' },
+    filters: [['./filters:typeBlacklistProvider', { types: { noise: 1 } }]],
+  });
+  made.metlog('noise');
+  made.metlog('kept');
+  assert.deepEqual(
+    made.sender.messages.map(({ type }) => type),
+    ['kept'],
+  );
+});
+
 test('encoders give a message as JSON and as MessagePack', () => {
-  assert.deepEqual(JSON.parse(jsonEncoder(MESSAGE)), MESSAGE);
-  assert.ok(jsonEncoder(MESSAGE).includes('"payload":"é"'));
+  const line =
+    '{"type":"services","timestamp":"2012-10-30T20:00:00.000000Z","logger":"app","severity":6,"payload":"é",' +
+    '"fields":{"a":[1,null,"x"]},"env_version":"0.8","metlog_pid":7,"metlog_hostname":"host"}\n';
+  assert.equal(jsonEncoder(MESSAGE), line);
   const packed = msgpackEncoder({ a: [1, -1, 2.5, 'é', null, true], b: {} });
   const expected = [
     ...[0x82, 0xa1, 0x61, 0x96, 1, 0xff, 0xcb, 0x40, 4, 0, 0, 0, 0, 0, 0],
@@ -168,5 +202,6 @@ for (const [encoder, start] of [
     const { stdout, stderr } = await run(source);
     assert.equal(stderr, '');
     assert.ok(stdout.startsWith(start), stdout);
+    assert.ok(!stdout.includes('\n\n'), stdout);
   });
 }

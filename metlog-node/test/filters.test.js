@@ -19,6 +19,16 @@ const CASES = [
     filters.typeSeverityMaxProvider({ types: { a: { severity: 4 } } }),
     ['a3', 'b3', 'b6', 'toString6'],
   ],
+  [
+    'type, given as a map',
+    filters.typeSeverityMaxProvider({ types: new Map([['a', { severity: 4 }]]) }),
+    ['a3', 'b3', 'b6', 'toString6'],
+  ],
+  [
+    'share, given as a map',
+    filters.typeRateProvider({ types: new Map([['a', 0]]) }),
+    ['b3', 'b6', 'toString6'],
+  ],
   ['own', (message) => message.fields.keep, ['a3', 'a6']],
 ];
 
@@ -66,3 +76,23 @@ test('a filter may change the message', () => {
   assert.equal(message.timestamp, '1970-01-01T00:00:00.000000Z');
   assert.deepEqual(fields, { password: 'secret' });
 });
+
+/** Settings that cannot be used, and what is said of them. */
+const WRONG = [
+  ['severityMaxProvider', undefined, /^severity is missing, expected a number/],
+  ['severityMaxProvider', { severity: '4' }, /^severity is "4"/],
+  ['typeBlacklistProvider', undefined, /^types is missing, expected a list/],
+  ['typeBlacklistProvider', null, /^types is missing/],
+  ['typeWhitelistProvider', { types: 7 }, /^types is 7/],
+  ['typeSeverityMaxProvider', { types: ['a'] }, /^types is \["a"\], expected \{type: \{severity: number\}\}/],
+  ['typeSeverityMaxProvider', { types: new Set(['a']) }, /^types is \{\}/],
+  ['typeSeverityMaxProvider', { types: { a: 4 } }, /^types\.a is 4/],
+  ['typeRateProvider', { types: 'a' }, /^types is "a"/],
+  ['typeRateProvider', { types: { a: { severity: 4 } } }, /^types\.a is \{"severity":4\}/],
+];
+
+for (const [provider, settings, message] of WRONG) {
+  test(`${provider} says that it cannot use ${JSON.stringify(settings)}, once`, () => {
+    assert.throws(() => filters[provider](settings), { code: 'config', message });
+  });
+}

@@ -144,3 +144,13 @@ test('a sender that throws or rejects never reaches the application', async () =
     assert.deepEqual(client.close(), { sent: 0, waiting: 0, dropped: 0 });
   }
 });
+
+test('settings that are null are none', () => {
+  for (const [factory, message] of [
+    ['udpSenderFactory', /Invalid host\/port combination/],
+    ['zmqPubSenderFactory', /sender\.bindstrs is missing/],
+    ['fileSenderFactory', /sender\.filePath is missing/],
+  ]) {
+    assert.throws(() => senders[factory](null), { code: 'config', message });
+  }
+});
