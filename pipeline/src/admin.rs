@@ -1,6 +1,8 @@
 //! The daemon's own HTTP: `/livez`, `/readyz` and `/metrics` on loopback; `/stats` and `/audit`, which show content, on a
 //! unix socket of mode 0660 in the data folder.
 
+mod metrics;
+
 use std::{
     collections::BTreeMap,
     fmt, fs, io,
@@ -14,11 +16,6 @@ use std::{
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use metlog_core::{Timestamp, wire::batch::Counts};
-use prometheus_client::{
-    encoding::text,
-    metrics::{family::Family, gauge::Gauge},
-    registry::Registry,
-};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::net::{TcpListener, UnixListener};
 use tracing::info;
@@ -150,56 +147,6 @@ impl Admin {
             return Err(named.trim_end().replace('\n', "; "));
         }
         Ok(format!("ready\n{named}"))
-    }
-
-    fn metrics(&self) -> String {
-        let mut registry = Registry::with_prefix("metlog");
-        let ledger = Family::<Vec<(String, String)>, Gauge>::default();
-        registry.register(
-            "ledger_messages",
-            "Messages by what has become of them, as the audit counts",
-            ledger.clone(),
-        );
-        let audit = self.audit();
-        for (made_by, figures) in [("application", &audit.sent), ("daemon", &audit.created)] {
-            for (state, count) in figures.by_state() {
-                let labels =
-                    [("made_by", made_by), ("state", state)].map(|(k, v)| (k.to_owned(), v.to_owned()));
-                ledger.get_or_create(&labels.to_vec()).set(i64::try_from(count).unwrap_or(i64::MAX));
-            }
-        }
-        let dropped = Family::<Vec<(String, String)>, Gauge>::default();
-        registry.register(
-            "client_dropped_messages",
-            "Messages that clients say they dropped after they had accepted them, by reason",
-            dropped.clone(),
-        );
-        for (reason, count) in self.intake.ledger().dropped_by_clients() {
-            let gauge = dropped.get_or_create(&vec![("reason".to_owned(), reason)]);
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        let stalled = Family::<Vec<(String, String)>, Gauge>::default();
-        let help = "How long a part has had work and not moved; only while it does not";
-        registry.register("stalled_seconds", help, stalled.clone());
-        for (part, time) in self.watchdog.stalled() {
-            let gauge = stalled.get_or_create(&vec![("part".to_owned(), part)]);
-            gauge.set(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
-        }
-        let stats = self.intake.spool().stats();
-        for (name, help, value) in [
-            ("spool_bytes", "Bytes of all segments", stats.bytes),
-            ("spool_appended_records", "Records appended since the start", stats.appended_records),
-            ("spool_syncs", "Syncs since the start", stats.syncs),
-            ("spool_failed_syncs", "Failed syncs since the start", stats.failed_syncs),
-            ("spool_refused_full", "Appends refused because there was no room", stats.refused_full),
-        ] {
-            let gauge = Gauge::<i64>::default();
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-            registry.register(name, help, gauge);
-        }
-        let mut gauges = String::new();
-        let _infallible_into_a_string = text::encode_registry(&mut gauges, &registry);
-        format!("{}{gauges}# EOF\n", self.counters.render())
     }
 
     /// Serves until told to stop. The runtime is this thread's own.
