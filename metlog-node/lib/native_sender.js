@@ -5,11 +5,12 @@ const native = require('./native.js');
 const { callOfMessage, isObject } = require('./call.js');
 const pack = require('./pack.js');
 const { TIMEOUT_MS } = require('./life.js');
-const { plainJson, text } = require('./plain.js');
+const { TOO_BIG, plainJson, text, usualJson } = require('./plain.js');
 const { SEVERITY, isSeverity } = require('./severity.js');
 const { toNative } = require('./timestamp.js');
 
-const { SIZE, START, countOfPairs, head, writeFields, writeMetric, writeName, writeText } = pack;
+const { SIZE, START, countOfPairs, head, ownIdentity } = pack;
+const { writeFields, writeIdentity, writeMetric, writeName, writeText } = pack;
 
 /** True while a call is being written into the memory of `pack.js`. */
 let writing = false;
@@ -42,31 +43,25 @@ class NativeSender {
 
   /** Takes a call. Never throws: what cannot be converted even as text is refused and counted. */
   take(call) {
-    if (!this.#takeUsual(call) && !this.#takeAny(call, JSON.stringify) && !this.#takeAny(call, plainJson)) {
+    if (!this.#takeUsual(call) && !this.#takeAny(call, usualJson) && !this.#takeAny(call, plainJson)) {
       this.refuse('encode');
     }
   }
 
   /** Takes the report of an exception with what the call says beside. Never throws. */
   takeException(call, report) {
-    if (!this.#takeReport(call, report, JSON.stringify) && !this.#takeReport(call, report, plainJson)) {
+    if (!this.#takeReport(call, report, usualJson) && !this.#takeReport(call, report, plainJson)) {
       this.refuse('encode');
     }
   }
 
   /**
-   * Takes a call whose values all fit and whose identity is the sender's own: nearly every call. A call made while a
-   * field is being read, by a getter, must not write into the same memory.
+   * Takes a call whose values all fit: nearly every call. A call made while a field is being read, by a getter, must not
+   * write into the same memory.
    */
   #takeUsual(call) {
     const usual =
-      typeof call.type === 'string' &&
-      typeof call.payload === 'string' &&
-      call.logger === this.#logger &&
-      isSeverity(call.severity) &&
-      call.timestamp === undefined &&
-      call.pid === undefined &&
-      call.hostname === undefined;
+      typeof call.type === 'string' && typeof call.payload === 'string' && isSeverity(call.severity);
     if (!usual || writing) {
       return false;
     }
@@ -80,9 +75,10 @@ class NativeSender {
     }
   }
 
-  #write({ type, severity, payload, fields, name, rate }) {
+  #write(call) {
+    const { type, severity, payload, fields, name, rate } = call;
     const kindEnd = writeName(START, type);
-    const payloadEnd = writeText(kindEnd, payload);
+    const payloadEnd = writeText(this.#writeIdentity(kindEnd, call), payload);
     let end = payloadEnd;
     let count = 0;
     if (fields !== undefined) {
@@ -98,11 +94,23 @@ class NativeSender {
     }
     head[0] = severity;
     head[1] = kindEnd;
-    head[2] = payloadEnd;
-    head[3] = end;
-    head[4] = count;
+    head[4] = payloadEnd;
+    head[5] = end;
+    head[6] = count;
     this.#takeWritten();
     return true;
+  }
+
+  /** Who says it and when, where that is not the sender itself and now. */
+  #writeIdentity(at, { logger, timestamp, pid, hostname }) {
+    const isOwnLogger = logger === this.#logger;
+    if (isOwnLogger && timestamp === undefined && pid === undefined && hostname === undefined) {
+      ownIdentity(at);
+      return at;
+    }
+    const own = isOwnLogger ? undefined : (logger ?? NONE);
+    const micros = timestamp === undefined ? undefined : (toNative(timestamp) ?? NONE);
+    return writeIdentity(at, { logger: own, hostname, pid, micros });
   }
 
   /** Takes any call; its values are written by `json`. False when they could not be. */
@@ -111,8 +119,8 @@ class NativeSender {
       const severity = isSeverity(call.severity) ? call.severity : SEVERITY.INFORMATIONAL;
       const payload = typeof call.payload === 'string' ? call.payload : '';
       return native.metlogWith(this.#handle, text(call.type), severity, payload, this.#extras(call, json));
-    } catch {
-      return false;
+    } catch (error) {
+      return this.#isTooBig(error);
     }
   }
 
@@ -120,9 +128,17 @@ class NativeSender {
     try {
       const severity = isSeverity(call.severity) ? call.severity : SEVERITY.ERROR;
       return native.sendException(this.#handle, severity, report, this.#extras(call, json));
-    } catch {
-      return false;
+    } catch (error) {
+      return this.#isTooBig(error);
     }
+  }
+
+  /** True, with the message refused, where that is what `error` says. */
+  #isTooBig(error) {
+    if (error === TOO_BIG) {
+      this.refuse('too_big');
+    }
+    return error === TOO_BIG;
   }
 
   /** What a call says beyond the usual; the logger only where it is not that of the sender's own messages. */
@@ -183,6 +199,9 @@ class MemorySender extends NativeSender {
     return native.captured(this.#handle).map((json) => JSON.parse(json));
   }
 }
+
+/** What fits nowhere: a logger or time that was given and is none. */
+const NONE = null;
 
 /** 24 days, the longest that Node's own timers take. */
 const MAX_MS = 2 ** 31 - 1;

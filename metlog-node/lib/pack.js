@@ -5,6 +5,13 @@
 // written, as with any typed array: whoever asks compares the place it gets with SIZE.
 'use strict';
 
+const { types } = require('node:util');
+
+const { apply } = Reflect;
+const { toJSON: dateToJson } = Date.prototype;
+
+const NO_ARGUMENTS = [];
+
 /** Longer messages go as JSON. */
 const SIZE = 64 * 1024;
 
@@ -17,6 +24,9 @@ const MAX_DEPTH = 8;
 /** The longest text whose length fits its head; up to it a loop is faster than a call of Node's. */
 const SHORT = 31;
 
+/** The longest logger or hostname that a message may name; longer ones go as JSON. */
+const LONGEST_NAME = 255;
+
 const WORD = 2 ** 32;
 
 // Within a `for in` V8 knows its answer; that of `Object.hasOwn` is asked for.
@@ -26,18 +36,29 @@ const isOwn = Object.prototype.hasOwnProperty;
 const memory = Buffer.allocUnsafeSlow(SIZE);
 const view = new DataView(memory.buffer);
 
-/** What the addon has to know of a message (`src/written.rs`): severity, where type, payload and fields end, their number. */
-const head = new Uint32Array(memory.buffer, 0, 5);
+/**
+ * What the addon has to know of a message (`src/written.rs`): severity; where type, logger, hostname, payload and fields
+ * end; how many fields there are; the process; the upper and lower half of the time.
+ */
+const head = new Uint32Array(memory.buffer, 0, 10);
+
+/** In `head`: where the process stands, and the two halves of the time. */
+const [PID, TIME_HIGH, TIME_LOW] = [7, 8, 9];
+
+/** The process and the time of messages that name none. */
+const NO_PID = 0;
+const NO_TIME = WORD - 1;
 
 /** Where the type begins. */
 const START = head.byteLength;
 
-/** The bytes of an ASCII text without a head; CANNOT for any other. */
+/** The bytes of a short ASCII text without a head; CANNOT for any other. */
 function writeName(at, value) {
+  return value.length > SHORT ? CANNOT : writeAscii(at, value);
+}
+
+function writeAscii(at, value) {
   const { length } = value;
-  if (length > SHORT) {
-    return CANNOT;
-  }
   for (let index = 0; index < length; index += 1) {
     const code = value.charCodeAt(index);
     if (code > 0x7f) {
@@ -135,9 +156,15 @@ function writeValue(at, value, depth) {
 
 function writeNested(at, value, depth) {
   if (depth === MAX_DEPTH || value.toJSON !== undefined) {
-    return CANNOT;
+    return value.toJSON === dateToJson && types.isDate(value) ? writeDate(at, value) : CANNOT;
   }
   return Array.isArray(value) ? writeList(at, value, depth + 1) : writeMap(at, value, depth + 1);
+}
+
+/** A date as JSON has it: its text, and null for one that is none. */
+function writeDate(at, date) {
+  const text = apply(dateToJson, date, NO_ARGUMENTS);
+  return text === null ? writeNil(at) : writeText(at, text);
 }
 
 function writeList(at, values, depth) {
@@ -185,6 +212,46 @@ function writeFields(at, fields) {
   return typeof fields === 'object' && fields.toJSON === undefined ? writePairs(at, fields, 0) : CANNOT;
 }
 
+/** Says that a message is of the sender's own logger, process and host, and of now. */
+function ownIdentity(at) {
+  head[2] = at;
+  head[3] = at;
+  head[PID] = NO_PID;
+  head[TIME_HIGH] = NO_TIME;
+}
+
+/** The identity that a message names itself: logger, host, process and time in microseconds, each undefined for the sender's own. */
+function writeIdentity(at, { logger, hostname, pid, micros }) {
+  if (!isProcess(pid) || !isTime(micros)) {
+    return CANNOT;
+  }
+  const loggerEnd = writeOwnName(at, logger);
+  const hostnameEnd = writeOwnName(loggerEnd, hostname);
+  head[2] = loggerEnd;
+  head[3] = hostnameEnd;
+  head[PID] = pid ?? NO_PID;
+  head[TIME_HIGH] = micros === undefined ? NO_TIME : micros / WORD;
+  head[TIME_LOW] = micros;
+  return hostnameEnd;
+}
+
+/** A logger or hostname; no byte stands for the sender's own, so the empty text goes as JSON. */
+function writeOwnName(at, name) {
+  if (name === undefined) {
+    return at;
+  }
+  const fits = typeof name === 'string' && name !== '' && name.length <= LONGEST_NAME;
+  return fits ? writeAscii(at, name) : CANNOT;
+}
+
+function isProcess(pid) {
+  return pid === undefined || (Number.isInteger(pid) && pid > NO_PID && pid < WORD);
+}
+
+function isTime(micros) {
+  return micros === undefined || (Number.isSafeInteger(micros) && micros >= 0);
+}
+
 /** What makes a message a metric: `name` and `rate`, two more fields. */
 function writeMetric(at, name, rate) {
   if (typeof name !== 'string') {
@@ -210,7 +277,9 @@ module.exports = {
   head,
   countOfPairs,
   memory,
+  ownIdentity,
   writeFields,
+  writeIdentity,
   writeMetric,
   writeName,
   writeNumber,

@@ -1,6 +1,7 @@
-// JSON of any value at all. `JSON.stringify` is tried first everywhere; this is for what it cannot take.
+// JSON of any value at all. `JSON.stringify` is tried first everywhere; the rest is for what it cannot take.
 //
-// What JSON has no word for is replaced by a text in brackets, where it stood, and the rest arrives.
+// What JSON has no word for is replaced by a text in brackets, where it stood, and the rest arrives. No value, however
+// little memory it has, keeps the thread for long.
 'use strict';
 
 /** Deeper values become "[deep]". */
@@ -8,6 +9,15 @@ const MAX_DEPTH = 32;
 
 /** Values after these become "[truncated]": shared parts are written each time they are met. */
 const MAX_VALUES = 10_000;
+
+/** What a message may have in bytes at most, as the core says (`MAX_MESSAGE_BYTES`). */
+const MAX_BYTES = 1024 * 1024;
+
+/** An array this long is looked at for what it really holds. */
+const LONG = 1024;
+
+/** Thrown instead of JSON for what would be refused for its size anyway. */
+const TOO_BIG = new Error('the message is too big');
 
 const MAX_INTEGER = 2n ** 64n - 1n;
 const MIN_INTEGER = -(2n ** 63n);
@@ -24,6 +34,34 @@ function text(value) {
   }
 }
 
+/** The JSON of what JSON can take, as `JSON.stringify` has it; throws for all else, and `TOO_BIG` for what is that. */
+function usualJson(value) {
+  let left = MAX_BYTES;
+  return JSON.stringify(value, (name, part) => {
+    // Names, texts and other values are no shorter in a message.
+    left -= name.length + (typeof part === 'string' ? part.length : 1);
+    if (left < 0) {
+      throw TOO_BIG;
+    }
+    if (Array.isArray(part) && part.length > LONG && isSparse(part)) {
+      throw new TypeError('an array that is longer than what it holds');
+    }
+    return part;
+  });
+}
+
+/** True for an array most of whose places are empty, by a look at some. */
+function isSparse(array) {
+  const step = Math.floor(array.length / LOOKS);
+  let holes = 0;
+  for (let index = 0; index < LOOKS; index += 1) {
+    holes += index * step in array ? 0 : 1;
+  }
+  return holes > LOOKS / 2;
+}
+
+const LOOKS = 64;
+
 /** The JSON of any value. Never throws. */
 function plainJson(value) {
   return new Plain().json(value);
@@ -31,12 +69,14 @@ function plainJson(value) {
 
 class Plain {
   #left = MAX_VALUES;
+  /** What is left for texts. */
+  #room = MAX_BYTES;
   #parents = [];
 
   json(value) {
     switch (typeof value) {
       case 'string':
-        return quote(value);
+        return this.#text(value);
       case 'number':
         return Number.isFinite(value) ? String(value) : 'null';
       case 'boolean':
@@ -79,7 +119,7 @@ class Plain {
         if (this.#exhausted(items, '"[truncated]"')) {
           break;
         }
-        items.push(this.#member(value, index));
+        items.push(this.#member(value, index) ?? 'null');
       }
       return `[${items.join()}]`;
     }
@@ -87,9 +127,17 @@ class Plain {
       if (this.#exhausted(items, '"[truncated]":true')) {
         break;
       }
-      items.push(`${quote(name)}:${this.#member(value, name)}`);
+      const member = this.#member(value, name);
+      if (member !== undefined) {
+        items.push(`${this.#text(name)}:${member}`);
+      }
     }
     return `{${items.join()}}`;
+  }
+
+  #text(value) {
+    this.#room -= value.length;
+    return this.#room < 0 ? '"[truncated]"' : quote(value);
   }
 
   /** Counts one more value; one beyond the bound only leaves the mark. */
@@ -101,14 +149,19 @@ class Plain {
     return this.#left < 0;
   }
 
+  /** What a part of an object or array is; undefined for what JSON leaves out. */
   #member(value, name) {
     try {
-      return this.json(value[name]);
+      const member = value[name];
+      return LEFT_OUT.has(typeof member) ? undefined : this.json(member);
     } catch {
       return '"[unreadable]"';
     }
   }
 }
+
+/** What JSON has no word for, and leaves out. */
+const LEFT_OUT = new Set(['undefined', 'function', 'symbol']);
 
 function quote(value) {
   return JSON.stringify(wellFormed(value));
@@ -119,4 +172,4 @@ function wellFormed(value) {
   return value.isWellFormed?.() ? value : value.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-module.exports = { text, plainJson, wellFormed };
+module.exports = { TOO_BIG, plainJson, text, usualJson, wellFormed };

@@ -3,9 +3,12 @@
 //! `lib/pack.js` writes into a buffer that is given once, and a call needs no argument at all. Per call napi would look its
 //! handle up in a table under a lock and convert every argument: 150 to 300 ns on top of 30 (`benches/call.js`).
 //!
-//! The buffer: head | type as plain UTF-8 | payload as one MessagePack value | names and values of the fields, one after another.
-//! The head: five numbers of 32 bits, as the processor has them: severity, where type, payload and fields end, and how many
-//! fields there are.
+//! The buffer: head | type, logger and hostname as plain UTF-8 | payload as one MessagePack value | names and values of the
+//! fields, one after another. A logger or hostname of no bytes is the sender's own.
+//!
+//! The head: ten numbers of 32 bits, as the processor has them: severity; where type, logger, hostname, payload and fields
+//! end; how many fields there are; the process, 0 for this one; the upper and the lower half of the time in microseconds
+//! since the epoch, all ones in the upper half for now.
 #![expect(
     unsafe_code,
     reason = "a function of Node-API itself: the arguments of napi's cost more than the rest of a call"
@@ -17,7 +20,7 @@ use std::{
     ptr,
 };
 
-use metlog_core::{Client, Options, Severity, client::FieldSet, stats::Reason, value::Encoded};
+use metlog_core::{Client, Options, Severity, Timestamp, client::FieldSet, stats::Reason, value::Encoded};
 use napi::{
     Env, Unknown,
     bindgen_prelude::{External, Uint8Array},
@@ -34,7 +37,7 @@ struct Taker {
 }
 
 /// How many numbers the head has, and how many bytes each.
-const NUMBERS: usize = 5;
+const NUMBERS: usize = 10;
 const NUMBER: usize = 4;
 
 /// Where the type begins.
@@ -49,28 +52,53 @@ impl Taker {
     }
 
     fn send(&self) -> Option<()> {
-        let [severity, kind_end, payload_end, fields_end, count] = self.head()?;
-        let kind = str::from_utf8(self.memory.get(KIND_START..kind_end)?).ok()?;
-        let payload = Encoded(self.memory.get(kind_end..payload_end).filter(|value| !value.is_empty())?);
-        let pairs = Encoded(self.memory.get(payload_end..fields_end)?);
+        let [severity, kind_end, logger_end, hostname_end, payload_end, fields_end, count, pid, high, low] =
+            self.head()?;
+        let kind = str::from_utf8(self.part(KIND_START, kind_end)?).ok()?;
+        let payload = Encoded(self.part(hostname_end, payload_end).filter(|value| !value.is_empty())?);
+        let pairs = Encoded(self.part(payload_end, fields_end)?);
         let options = Options {
-            severity: i64::try_from(severity).ok().and_then(|severity| Severity::try_from(severity).ok()),
+            logger: self.name(kind_end, logger_end)?,
+            severity: Severity::try_from(i64::from(severity)).ok(),
             payload: Some(&payload),
-            fields: FieldSet::Encoded { count, pairs },
+            fields: FieldSet::Encoded { count: usize::try_from(count).ok()?, pairs },
+            timestamp: timestamp(high, low)?,
+            pid: (pid != 0).then_some(i64::from(pid)),
+            hostname: self.name(logger_end, hostname_end)?,
             ..Options::default()
         };
         self.client.metlog(kind, options);
         Some(())
     }
 
-    fn head(&self) -> Option<[usize; NUMBERS]> {
+    /// The bytes between two places; none where these make no sense.
+    fn part(&self, start: impl TryInto<usize>, end: u32) -> Option<&[u8]> {
+        self.memory.get(start.try_into().ok()?..usize::try_from(end).ok()?)
+    }
+
+    /// A text between two places, or within the sender's own.
+    fn name(&self, start: u32, end: u32) -> Option<Option<&str>> {
+        let name = str::from_utf8(self.part(start, end)?).ok()?;
+        Some((!name.is_empty()).then_some(name))
+    }
+
+    fn head(&self) -> Option<[u32; NUMBERS]> {
         let mut numbers = [0; NUMBERS];
         let (words, _) = self.memory.get(..KIND_START)?.as_chunks::<NUMBER>();
         for (number, word) in numbers.iter_mut().zip(words) {
-            *number = usize::try_from(u32::from_ne_bytes(*word)).ok()?;
+            *number = u32::from_ne_bytes(*word);
         }
         Some(numbers)
     }
+}
+
+/// The time that a message names: within, none for now; without, none for one beyond any calendar.
+fn timestamp(high: u32, low: u32) -> Option<Option<Timestamp>> {
+    if high == u32::MAX {
+        return Some(None);
+    }
+    let nanos = i64::from(high).checked_mul(1 << 32)?.checked_add(i64::from(low))?.checked_mul(1_000)?;
+    Some(Some(Timestamp::from_nanos(nanos)))
 }
 
 /// The function that takes for this sender what lies in `memory`; it has no argument.
@@ -118,7 +146,11 @@ unsafe extern "C" fn take_written(env: sys::napi_env, info: sys::napi_callback_i
     // waits for this call.
     let taker = unsafe {
         let (count, list, this) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        sys::napi_get_cb_info(env, info, count, list, this, &raw mut taker);
+        let got = sys::napi_get_cb_info(env, info, count, list, this, &raw mut taker);
+        // Node says nothing of a function whose thread is coming to its end.
+        if got != sys::Status::napi_ok || taker.is_null() {
+            return ptr::null_mut();
+        }
         &*taker.cast::<Taker>()
     };
     // A panic must not leave a function of C; it counts as a refusal.

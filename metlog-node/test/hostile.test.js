@@ -95,11 +95,46 @@ for (const [name, value, expected] of FIELDS) {
   });
 }
 
-test('functions and symbols beside a value that JSON cannot take are named', () => {
-  const { client, sender } = memoryClient();
-  client.metlog('a', { fields: { big: 1n, f: () => 0, s: Symbol('s'), u: undefined } });
-  assert.deepEqual(sender.messages[0].fields, { big: 1, f: '[function]', s: '[symbol]', u: null });
+test('what JSON leaves out is left out, whatever stands beside it', () => {
+  const none = { f: () => 0, s: Symbol('s'), u: undefined };
+  for (const neighbour of [1, 1n, '\ud800', cyclic, new Date(0)]) {
+    const { client, sender } = memoryClient();
+    client.metlog('a', { fields: { neighbour, ...none, list: Object.values(none) } });
+    const { neighbour: _, ...fields } = sender.messages[0].fields;
+    assert.deepEqual(fields, { list: [null, null, null] });
+  }
 });
+
+/** Values that take little memory and would make much JSON. */
+const TINY = {
+  'an array of nothing': { list: new Array(3e7) },
+  'an array of nothing, deep': { a: [{ b: [new Array(3e7)] }] },
+  'an array of nothing beside a BigInt': { big: 1n, list: new Array(3e7) },
+  'an array of nothing beside a lone surrogate': { text: '\ud800', list: new Array(3e7) },
+  'a text shared many times': { list: new Array(10_000).fill('x'.repeat(1e6)) },
+  'a text shared many times, beside a BigInt': { big: 1n, list: new Array(10_000).fill('x'.repeat(1e6)) },
+  'an object shared a billion times': Array.from({ length: 30 }).reduce(
+    (shared) => ({ a: shared, b: shared }),
+    {},
+  ),
+};
+
+for (const [name, fields] of Object.entries(TINY)) {
+  test(`${name} keeps the thread for no long time`, () => {
+    const { client } = memoryClient();
+    const started = performance.now();
+    client.metlog('a', { fields });
+    client.metlog('a', { payload: fields });
+    client.sendException(new Error('e'), { fields });
+    const elapsed = performance.now() - started;
+    // Five seconds and more for each of them without a bound.
+    assert.ok(elapsed < 2000, `${elapsed} ms`);
+    // Exceptions are finished on a thread of their own.
+    client.flush();
+    const { attempted, accepted, refused } = client.stats();
+    assert.deepEqual([attempted, accepted + (refused.too_big ?? 0)], [3, 3]);
+  });
+}
 
 test('a value shared a billion times is cut short', () => {
   let shared = { big: 1n };

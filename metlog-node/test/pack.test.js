@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
+const { MetlogClient } = require('metlog');
 const { memoryClient } = require('./support.js');
 const { plainJson } = require('../lib/plain.js');
 
@@ -131,25 +132,121 @@ test('a call whose getter throws leaves the short way open', () => {
   );
 });
 
+/** Runs `calls` and gives back how many of them took the longer way. */
+function longer(t, calls) {
+  const { mock } = t.mock.method(require('../lib/native.js'), 'metlogWith');
+  calls();
+  const count = mock.callCount();
+  mock.restore();
+  return count;
+}
+
+const NOW = Date.now();
+
+/** What a call may say of who says it and when, and what the message then has; undefined as the sender has it. */
+const IDENTITIES = [
+  { given: {} },
+  { given: { logger: 'other' }, seen: { logger: 'other' } },
+  { given: { logger: 'x'.repeat(255) }, seen: { logger: 'x'.repeat(255) } },
+  { given: { hostname: 'web-1.example.com' }, seen: { metlog_hostname: 'web-1.example.com' } },
+  { given: { pid: 1 }, seen: { metlog_pid: 1 } },
+  { given: { pid: 2 ** 32 - 1 }, seen: { metlog_pid: 2 ** 32 - 1 } },
+  { given: { timestamp: 0 }, seen: { timestamp: '1970-01-01T00:00:00.000000Z' } },
+  { given: { timestamp: 1.5 }, seen: { timestamp: '1970-01-01T00:00:00.001500Z' } },
+  { given: { timestamp: NOW }, seen: { timestamp: new Date(NOW).toISOString().replace('Z', '000Z') } },
+  {
+    given: { timestamp: new Date(NOW) },
+    seen: { timestamp: new Date(NOW).toISOString().replace('Z', '000Z') },
+  },
+  { given: { timestamp: 2 ** 32 / 1000 }, seen: { timestamp: '1970-01-01T01:11:34.967296Z' } },
+  {
+    given: { logger: 'other', timestamp: 1, pid: 7, hostname: 'h' },
+    seen: {
+      logger: 'other',
+      timestamp: '1970-01-01T00:00:00.001000Z',
+      metlog_pid: 7,
+      metlog_hostname: 'h',
+    },
+  },
+  { given: { logger: '' }, seen: { logger: '' }, isLong: true },
+  { given: { logger: 'é' }, seen: { logger: 'é' }, isLong: true },
+  { given: { logger: 'x'.repeat(256) }, seen: { logger: 'x'.repeat(256) }, isLong: true },
+  { given: { hostname: '' }, seen: { metlog_hostname: '' }, isLong: true },
+  { given: { pid: 0 }, seen: { metlog_pid: 0 }, isLong: true },
+  { given: { pid: -1 }, seen: { metlog_pid: -1 }, isLong: true },
+  { given: { pid: 2 ** 32 }, seen: { metlog_pid: 2 ** 32 }, isLong: true },
+  { given: { timestamp: -1 }, seen: { timestamp: '1969-12-31T23:59:59.999000Z' }, isLong: true },
+  {
+    given: { timestamp: '2026-01-01T00:00:00Z' },
+    seen: { timestamp: '2026-01-01T00:00:00.000000Z' },
+    isLong: true,
+  },
+];
+
+for (const { given, seen, isLong = false } of IDENTITIES) {
+  test(`a message may say ${JSON.stringify(given).slice(0, 60)}, and the next is the sender's own`, (t) => {
+    const { client, sender } = memoryClient();
+    const count = longer(t, () => {
+      client.metlog('a', { ...given, payload: 'p', fields: { a: 1 } });
+      client.metlog('a', { payload: 'p', fields: { a: 1 } });
+    });
+    assert.equal(count, isLong ? 1 : 0);
+    const [message, next] = sender.messages;
+    assert.deepEqual({ ...message, timestamp: 0 }, { ...next, ...seen, timestamp: 0 });
+    assert.equal(message.timestamp, seen?.timestamp ?? message.timestamp);
+    assert.equal(next.logger, 'app');
+    assert.ok(Math.abs(Date.parse(next.timestamp) - Date.now()) < 60_000);
+  });
+}
+
+test('a second client of a sender, a line of pino and a date take the short way', (t) => {
+  const { sender } = memoryClient();
+  const other = new MetlogClient(sender, 'other');
+  const logger = require('pino')({ name: 'inner' }, require('metlog/pino')({ client: other }));
+  const count = longer(t, () => {
+    other.info('from the second');
+    logger.info({ disk: 91 }, 'from pino');
+    other.metlog('a', { fields: { when: new Date(0), never: new Date(Number.NaN) } });
+  });
+  assert.equal(count, 0);
+  const [second, line, dates] = sender.messages;
+  assert.deepEqual([second.logger, line.logger, dates.logger], ['other', 'inner', 'other']);
+  assert.deepEqual([line.metlog_pid, line.fields], [process.pid, { disk: 91 }]);
+  assert.deepEqual(dates.fields, { when: '1970-01-01T00:00:00.000Z', never: null });
+});
+
 test('a taker that is told nonsense refuses and counts', () => {
   const native = require('../lib/native.js');
   const { START, head, memory } = require('../lib/pack.js');
   const handle = native.memorySender();
   const take = native.taker(handle, memory);
+  const at = START;
+  const now = 2 ** 32 - 1;
+  // Severity; where type, logger, hostname, payload and fields end; how many fields; process; both halves of the time.
   const nonsense = [
-    [6, 0, 0, 0, 0],
-    [6, START, START, START, 0],
-    [6, START + 1, START, START, 0],
-    [6, START, START + 1, SIZE + 1, 0],
-    [2 ** 32 - 1, START + 1, START + 2, 2 ** 32 - 1, 2 ** 32 - 1],
+    [6, 0, 0, 0, 0, 0, 0, 0, now, 0],
+    [6, at, at, at, at, at, 0, 0, now, 0],
+    [6, at + 1, at, at, at + 1, at + 1, 0, 0, now, 0],
+    [6, at, at + 1, at, at + 1, at + 1, 0, 0, now, 0],
+    [6, at, at, at + 1, at, at, 0, 0, now, 0],
+    [6, at, at, at, at + 1, SIZE + 1, 0, 0, now, 0],
+    [6, at, SIZE + 1, SIZE + 1, SIZE + 2, SIZE + 2, 0, 0, now, 0],
+    [6, at, at, at, at + 1, at + 1, 0, 0, now - 1, 0],
+    new Array(10).fill(2 ** 32 - 1),
   ];
   for (const numbers of nonsense) {
     head.set(numbers);
     take();
   }
   memory[START] = 0xff;
-  head.set([6, START + 1, START + 2, START + 2, 0]);
-  take('an argument is not looked at');
+  for (const [kind, logger, hostname] of [
+    [1, 1, 1],
+    [0, 1, 1],
+    [0, 0, 1],
+  ]) {
+    head.set([6, at + kind, at + logger, at + hostname, at + 2, at + 2, 0, 0, now, 0]);
+    take('an argument is not looked at');
+  }
   const { attempted, refused } = native.stats(handle);
-  assert.deepEqual([attempted, refused], [6, { encode: 6 }]);
+  assert.deepEqual([attempted, refused], [12, { encode: 12 }]);
 });
