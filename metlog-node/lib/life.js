@@ -16,17 +16,14 @@ function atExit(step) {
   lastSteps.push(step);
 }
 
-/** Sends what is left. The senders of a worker thread are let go when it has ended, and the core sends what they left. */
-function end() {
+/** The senders end later, when listeners that come after this one have sent what they have to say: the core sees to it. */
+process.on('exit', runLastSteps);
+
+function runLastSteps() {
   for (const step of lastSteps) {
     step();
   }
-  if (isMainThread) {
-    native.closeAll(TIMEOUT_MS);
-  }
 }
-
-process.on('exit', end);
 
 /**
  * From now on SIGTERM first sends what is left and then ends the process, as it would have without. An application that
@@ -42,7 +39,9 @@ function onSigterm() {
   if (process.listenerCount('SIGTERM') > 1) {
     return;
   }
-  end();
+  runLastSteps();
+  // A signal ends the process at once: nobody else would.
+  native.closeAll(TIMEOUT_MS);
   process.removeListener('SIGTERM', onSigterm);
   process.kill(process.pid, 'SIGTERM');
 }

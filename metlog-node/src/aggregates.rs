@@ -7,11 +7,15 @@
 //! samples   [0] how many of the rest are in use, then slot and milliseconds of each measurement of a timer
 //! ```
 //!
-//! JavaScript has them taken over once a second, and before each flush and close, and empties them itself. A worker thread
-//! that is terminated runs no JavaScript any more: what its arrays hold is taken over when its handles are let go.
+//! JavaScript has them taken over once a second, and before each flush and close, and empties them itself. What its arrays
+//! hold when no JavaScript runs any more is taken over at the thread's own end: a worker thread was terminated, or a
+//! listener of the process's `exit` that came after ours has added to them.
 #![expect(clippy::needless_pass_by_value, reason = "napi makes an owned text of every JavaScript string")]
 
-use std::cell::RefCell;
+use std::{
+    cell::RefCell,
+    rc::{Rc, Weak},
+};
 
 use metlog_core::{
     Client, Encode, Severity, Timestamp,
@@ -77,7 +81,9 @@ fn count(value: f64) -> Count {
 }
 
 /// The arrays of one client in one thread, and what their slots stand for.
-pub struct Sums {
+pub struct Sums(Rc<Held>);
+
+struct Held {
     aggregates: Aggregates,
     /// Keeps a sender for as long as something may be added.
     _client: Option<Client>,
@@ -90,7 +96,7 @@ struct Arrays {
     samples: Float64Array,
 }
 
-impl Sums {
+impl Held {
     fn take_over(&self) {
         let (series, arrays) = (self.series.borrow(), self.arrays.borrow());
         let Some(Arrays { values, samples }) = arrays.as_ref() else { return };
@@ -115,17 +121,38 @@ fn index(value: f64) -> Option<usize> {
     }
 }
 
-/// What JavaScript has not had taken over: its thread was terminated.
-impl Drop for Sums {
+/// A process or thread that ends by itself lets its handles go.
+impl Drop for Held {
     fn drop(&mut self) {
         self.take_over();
+    }
+}
+
+thread_local! {
+    static ALL: All = const { All(RefCell::new(Vec::new())) };
+}
+
+/// The sums of this thread. `process.exit` lets no handle go, but it has this dropped, before the clients end.
+struct All(RefCell<Vec<Weak<Held>>>);
+
+impl Drop for All {
+    fn drop(&mut self) {
+        for held in self.0.take().iter().filter_map(Weak::upgrade) {
+            held.take_over();
+        }
     }
 }
 
 impl Sums {
     fn handle(aggregates: Aggregates, client: Option<Client>) -> External<Self> {
         let (series, arrays) = (RefCell::default(), RefCell::default());
-        External::new(Self { aggregates, _client: client, series, arrays })
+        let held = Rc::new(Held { aggregates, _client: client, series, arrays });
+        ALL.with(|All(all)| {
+            let mut all = all.borrow_mut();
+            all.retain(|held| held.strong_count() > 0);
+            all.push(Rc::downgrade(&held));
+        });
+        External::new(Self(held))
     }
 }
 
@@ -146,16 +173,16 @@ pub fn own_sums(max_names: u32) -> External<Sums> {
 /// Names the arrays from which sums are taken over.
 #[napi(catch_unwind)]
 pub fn share_sums(sums: &External<Sums>, values: Float64Array, samples: Float64Array) {
-    sums.arrays.replace(Some(Arrays { values, samples }));
+    sums.0.arrays.replace(Some(Arrays { values, samples }));
 }
 
 /// Makes the next slot that of `name`; false, and no slot, when there is no room for another name.
 #[napi(catch_unwind)]
 pub fn add_series(sums: &External<Sums>, kind: String, name: String) -> bool {
-    let series = Series::named(&sums.aggregates, &kind, &name);
+    let series = Series::named(&sums.0.aggregates, &kind, &name);
     let has_room = series.name() == name;
     if has_room {
-        sums.series.borrow_mut().push(series);
+        sums.0.series.borrow_mut().push(series);
     }
     has_room
 }
@@ -165,21 +192,21 @@ pub fn add_series(sums: &External<Sums>, kind: String, name: String) -> bool {
 pub fn keep_series(sums: &External<Sums>, kind: String, name: String) {
     if name.starts_with(OVERFLOW_NAME) {
         // The first handle of these names, which have their room in any case, would count as a call that overflows.
-        drop(Series::named(&sums.aggregates, &kind, &name));
+        drop(Series::named(&sums.0.aggregates, &kind, &name));
     }
-    sums.series.borrow_mut().push(Series::named(&sums.aggregates, &kind, &name));
+    sums.0.series.borrow_mut().push(Series::named(&sums.0.aggregates, &kind, &name));
 }
 
 /// Takes over what the arrays hold; JavaScript empties them.
 #[napi(catch_unwind)]
 pub fn take_over_sums(sums: &External<Sums>) {
-    sums.take_over();
+    sums.0.take_over();
 }
 
 /// Adds to the gauge of a slot, whatever thread has set it.
 #[napi(catch_unwind)]
 pub fn adjust_gauge(sums: &External<Sums>, slot: u32, change: f64) {
-    let series = sums.series.borrow();
+    let series = sums.0.series.borrow();
     if let Some(Series::Gauge(gauge)) = usize::try_from(slot).ok().and_then(|slot| series.get(slot)) {
         gauge.add(change);
     }
@@ -188,7 +215,7 @@ pub fn adjust_gauge(sums: &External<Sums>, slot: u32, change: f64) {
 /// What the gauge of a slot is at; 0 for one that was never set.
 #[napi(catch_unwind)]
 pub fn gauge_value(sums: &External<Sums>, slot: u32) -> f64 {
-    let series = sums.series.borrow();
+    let series = sums.0.series.borrow();
     match usize::try_from(slot).ok().and_then(|slot| series.get(slot)) {
         Some(Series::Gauge(gauge)) => gauge.value(),
         _ => 0.0,
@@ -210,7 +237,7 @@ pub struct Summed {
 #[napi(catch_unwind)]
 pub fn summed(sums: &External<Sums>) -> Vec<Summed> {
     let mut all = Vec::new();
-    sums.aggregates.flush(&mut |sum| {
+    sums.0.aggregates.flush(&mut |sum| {
         let given = columns(sum);
         let is_taken = given.is_ok();
         all.extend(given);

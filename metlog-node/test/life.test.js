@@ -33,6 +33,29 @@ for (const [name, source, expected] of ENDS) {
   });
 }
 
+/** Ways to end behind which listeners of `exit` still run. */
+const LISTENED = {
+  'a natural end': '',
+  'process.exit': 'process.exit(0);',
+  'an uncaught exception': 'throw new Error("uncaught");',
+};
+
+for (const [name, source] of Object.entries(LISTENED)) {
+  test(`at ${name} what a listener of exit sends and sums arrives`, async (t) => {
+    const file = temporaryFile(t);
+    const listening = `
+      const counter = client.counter('summed');
+      counter.incr(1);
+      process.on('exit', () => { send(10); counter.incr(7); client.aggregates.timer('took').record(3); });`;
+    await run(CLIENT + listening + source, { args: [file] });
+    const messages = messagesIn(file);
+    const named = (name) => messages.filter(({ fields }) => fields.name === name);
+    assert.deepEqual([named('n').length, named('took').length], [10, 1]);
+    const summed = named('summed').reduce((all, { payload }) => all + Number(payload), 0);
+    assert.equal(summed, 8);
+  });
+}
+
 test('a process whose sidecar is away ends within its two seconds', async () => {
   const source = `${CLIENT} client.setup(zmqPushSenderFactory({ endpoints: 'tcp://127.0.0.1:1' })); send(10);`;
   const started = performance.now();
