@@ -109,16 +109,18 @@ impl View {
     /// # Errors
     /// When there is none, or its files may not be read.
     pub fn open(dir: &Path) -> Result<View, SpoolError> {
-        let mut segments = Vec::new();
+        let mut firsts = Vec::new();
         for entry in fs::read_dir(dir).map_err(SpoolError::io("list", dir))? {
-            let path = entry.map_err(SpoolError::io("list", dir))?.path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            if let Some(first) = name.and_then(segment::first_of) {
-                let found = SegmentFile::open(&path, first).map_err(SpoolError::io("read", &path))?;
-                segments.extend(found);
-            }
+            let name = entry.map_err(SpoolError::io("list", dir))?.file_name();
+            firsts.extend(name.to_str().and_then(segment::first_of));
         }
-        segments.sort_unstable_by_key(|segment| segment.first);
+        firsts.sort_unstable();
+        let mut segments = Vec::new();
+        // Measured only now: one that was listed with a later one grows no more.
+        for first in firsts {
+            let path = segment::path(dir, first);
+            segments.extend(SegmentFile::open(&path, first).map_err(SpoolError::io("read", &path))?);
+        }
         Ok(View { dir: dir.to_owned(), segments })
     }
 
@@ -184,13 +186,23 @@ impl View {
 }
 
 impl SegmentFile {
-    /// `None` when the file is gone.
+    /// `None` when the file is gone, or is empty: the next start removes one that never got a header.
     fn open(path: &Path, first: u64) -> io::Result<Option<SegmentFile>> {
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
+        for _ in 0..TAIL_LOOKS {
+            if file.metadata()?.len() >= HEADER_BYTES {
+                break;
+            }
+            // Made just now, perhaps, and about to get its header.
+            thread::sleep(TAIL_PAUSE);
+        }
         let metadata = file.metadata()?;
+        if metadata.len() == 0 {
+            return Ok(None);
+        }
         let mut bytes = [0; 48];
         let count = read_full_at(&file, &mut bytes, 0).unwrap_or(0);
         let header = Header::decode(bytes.get(..count).unwrap_or_default());
