@@ -1,7 +1,14 @@
 //! The tools an operator has beside the daemons, on running and on stopped ones.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::{fs, os::unix::fs::FileExt, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use metlog_core::{
     Options, fields,
@@ -351,4 +358,53 @@ fn every_command_of_the_page_for_operators_works_as_it_says() {
         let (code, text, error) = finish(shell.args(["-c", &line]).env("PATH", &path).current_dir(&home));
         assert_eq!(code, expected, "{command}\n{text}{error}");
     }
+}
+
+#[test]
+fn a_record_that_is_being_written_never_passes_for_torn() {
+    let mut system =
+        System::start(Setup { sidecar: "[spool]\nsegment_bytes = \"256 KiB\"\n", ..Setup::default() });
+    system.grater.kill();
+    let client = system.client("app");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let text = "x".repeat(4096);
+            while !stop.load(Ordering::Relaxed) {
+                for _ in 0..20 {
+                    client.metlog("numbered", Options { payload: Some(&text), ..Options::default() });
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let found: Vec<_> = (0..8).map(|_| tool(&system.sidecar, "spool", &["verify"])).collect();
+        stop.store(true, Ordering::Relaxed);
+        for (code, text, error) in found {
+            assert!(code == 0 && text.starts_with("good: "), "{code} {text} {error}");
+        }
+    });
+    assert!(system.sidecar.stats().appended > 10, "it was written meanwhile");
+}
+
+#[test]
+fn a_grater_killed_while_it_keeps_dead_letters_has_each_once() {
+    let carbon = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let setup = one_output(&format!("type = \"carbon\"\naddress = \"{}\"", carbon.local_addr().unwrap()));
+    let mut system = System::start(Setup { grater: &setup, ..Setup::default() });
+    let client = system.client("app");
+    for n in 0..3_000_u64 {
+        client.metlog("numbered", Options { fields: fields(&[("n", &n)]), ..Options::default() });
+        if n % 500 == 499 {
+            assert!(client.flush(Duration::from_secs(10)));
+            system.grater.kill();
+            system.grater.restart();
+        }
+    }
+    client.close(Duration::from_secs(10));
+    wait_until("the books", || system.grater.audit().sent.dropped == 3_000);
+    let (code, lines, _) = tool(&system.grater, "dlq", &["show", "--json"]);
+    let mut found: Vec<u64> = lines.lines().map(|line| number(&json(line), "/message/fields/n")).collect();
+    found.sort_unstable();
+    assert_eq!((code, found), (0, (0..3_000).collect()));
+    assert_eq!(system.grater.audit().verdict, Verdict::Balanced);
 }
