@@ -2,7 +2,10 @@
 'use strict';
 
 const native = require('./native.js');
-const { plainJson } = require('./plain.js');
+const { plainJson, usualJson } = require('./plain.js');
+
+/** What no sender takes in one piece is cut short. */
+const MAX_BYTES = 64 * 1024 * 1024;
 
 /** The message as JSON: one line, with its end. */
 function jsonEncoder(message) {
@@ -11,7 +14,7 @@ function jsonEncoder(message) {
 
 function jsonOf(message) {
   try {
-    return JSON.stringify(message) ?? plainJson(message);
+    return usualJson(message, MAX_BYTES) ?? plainJson(message);
   } catch {
     return plainJson(message);
   }

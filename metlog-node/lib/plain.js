@@ -16,6 +16,9 @@ const MAX_BYTES = 1024 * 1024;
 /** An array this long is looked at for what it really holds. */
 const LONG = 1024;
 
+/** At how many of its places. */
+const LOOKS = 64;
+
 /** Thrown instead of JSON for what would be refused for its size anyway. */
 const TOO_BIG = new Error('the message is too big');
 
@@ -28,39 +31,43 @@ function text(value) {
     return String(value);
   }
   try {
+    if (isLongAndSparse(value)) {
+      return '[truncated]';
+    }
     return wellFormed(String(value));
   } catch {
     return '[unreadable]';
   }
 }
 
-/** The JSON of what JSON can take, as `JSON.stringify` has it; throws for all else, and `TOO_BIG` for what is that. */
-function usualJson(value) {
-  let left = MAX_BYTES;
+/** The JSON of what JSON can take, as `JSON.stringify` has it; throws for all else, and `TOO_BIG` for what is over `most`. */
+function usualJson(value, most = MAX_BYTES) {
+  let left = most;
   return JSON.stringify(value, (name, part) => {
     // Names, texts and other values are no shorter in a message.
     left -= name.length + (typeof part === 'string' ? part.length : 1);
     if (left < 0) {
       throw TOO_BIG;
     }
-    if (Array.isArray(part) && part.length > LONG && isSparse(part)) {
+    if (isLongAndSparse(part)) {
       throw new TypeError('an array that is longer than what it holds');
     }
     return part;
   });
 }
 
-/** True for an array most of whose places are empty, by a look at some. */
-function isSparse(array) {
-  const step = Math.floor(array.length / LOOKS);
+/** True for a long array most of whose places are empty, by a look at some. */
+function isLongAndSparse(value) {
+  if (typeof value !== 'object' || !Array.isArray(value) || value.length <= LONG) {
+    return false;
+  }
+  const step = Math.floor(value.length / LOOKS);
   let holes = 0;
   for (let index = 0; index < LOOKS; index += 1) {
-    holes += index * step in array ? 0 : 1;
+    holes += index * step in value ? 0 : 1;
   }
   return holes > LOOKS / 2;
 }
-
-const LOOKS = 64;
 
 /** The JSON of any value. Never throws. */
 function plainJson(value) {

@@ -95,6 +95,28 @@ for (const [name, value, expected] of FIELDS) {
   });
 }
 
+test('an array of nothing is no long text, nor a long line', () => {
+  const { jsonEncoder } = require('metlog/senders/encoders');
+  const { client, sender } = memoryClient();
+  const nothing = new Array(3e8);
+  const started = performance.now();
+  client.info(nothing);
+  client.metlog(nothing);
+  assert.match(
+    jsonEncoder({ fields: { list: nothing, a: 1 } }),
+    /"\[truncated\]"\],"a":1|"list":"\[truncated\]"/,
+  );
+  const elapsed = performance.now() - started;
+  assert.ok(elapsed < 2000, `${elapsed} ms`);
+  assert.deepEqual(
+    sender.messages.map(({ type, payload }) => [type, payload]),
+    [
+      ['oldstyle', '[truncated]'],
+      ['[truncated]', ''],
+    ],
+  );
+});
+
 test('what JSON leaves out is left out, whatever stands beside it', () => {
   const none = { f: () => 0, s: Symbol('s'), u: undefined };
   for (const neighbour of [1, 1n, '\ud800', cyclic, new Date(0)]) {
