@@ -102,10 +102,7 @@ test('an array of nothing is no long text, nor a long line', () => {
   const started = performance.now();
   client.info(nothing);
   client.metlog(nothing);
-  assert.match(
-    jsonEncoder({ fields: { list: nothing, a: 1 } }),
-    /"\[truncated\]"\],"a":1|"list":"\[truncated\]"/,
-  );
+  assert.match(jsonEncoder({ fields: { list: nothing } }), /\[truncated\]/);
   const elapsed = performance.now() - started;
   assert.ok(elapsed < 2000, `${elapsed} ms`);
   assert.deepEqual(
