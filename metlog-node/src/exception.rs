@@ -75,16 +75,21 @@ pub fn send_exception(
 ) -> napi::Result<bool> {
     let (event, about) = read(&report)?;
     let call = |options: Options<'_>| {
-        sender.client().exception_event(Pending::unfinished(event, finish), about.dsn.as_ref(), options);
+        sender.client().exception_event(
+            Pending::unfinished(event, finish_apart),
+            about.dsn.as_ref(),
+            options,
+        );
     };
     Ok(call::send(severity, "", extras, call).is_ok())
 }
 
-/// Makes the payload for filters and senders written in JavaScript: source files are read on the calling thread.
+/// Makes the payload for filters and senders written in JavaScript: source files are read on the calling thread,
+/// but for large source maps.
 #[napi(catch_unwind)]
 pub fn sentry(report: String) -> napi::Result<Sentry> {
     let (mut event, about) = read(&report)?;
-    finish(&mut event);
+    finish(&mut event, source_map::MAX_BLOCKING_BYTES);
     SOURCES.with_borrow_mut(|sources| {
         let frames = event.chain.iter_mut().flat_map(|link| &mut link.frames);
         frames.for_each(|frame| sources.fill(frame));
@@ -123,9 +128,14 @@ fn read(report: &str) -> napi::Result<(Event, Reporter)> {
     Ok((event, Reporter { logger, severity, hostname, dsn }))
 }
 
-/// What has to read files, and what depends on it.
-fn finish(event: &mut Event) {
-    source_map::apply(event);
+/// What has to read files, on a thread of the core.
+fn finish_apart(event: &mut Event) {
+    finish(event, source_map::MAX_BYTES);
+}
+
+/// What has to read files, none of more than `most` bytes, and what depends on it.
+fn finish(event: &mut Event, most: u64) {
+    source_map::apply(event, most);
     event.culprit = event.chain.first().and_then(culprit);
 }
 

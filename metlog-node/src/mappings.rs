@@ -33,21 +33,39 @@ struct Segment {
 
 /// What each of the places comes from: the segment of its line that is the last one to begin at it or before. Nothing for
 /// mappings that are broken.
+///
+/// Minified code is one line of a million segments, so none is held against all places: each finds the first place it may
+/// be for, and what it says there goes for the places behind, up to the next that is known.
 pub(crate) fn find(mappings: &str, places: &[Place]) -> Option<Vec<Option<Found>>> {
-    let mut found: Vec<Option<(i64, Found)>> = vec![None; places.len()];
-    let last = places.iter().map(|place| place.line).max().unwrap_or(0);
+    let mut sorted = places.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let mut found: Vec<Option<(i64, Found)>> = vec![None; sorted.len()];
+    let last = sorted.last().map_or(0, |place| place.line);
     let mut segment = Segment::default();
     for (line, segments) in (0..=last).zip(mappings.split(';')) {
         segment.column = 0;
-        let is_asked_for = places.iter().any(|place| place.line == line);
+        let from = sorted.partition_point(|place| place.line < line);
+        let until = sorted.partition_point(|place| place.line <= line);
+        let (asked, found) = (sorted.get(from..until)?, found.get_mut(from..until)?);
         for text in segments.split(',').filter(|text| !text.is_empty()) {
-            let has_source = segment.advance(text)?;
-            if is_asked_for && has_source {
-                segment.offer(line, places, &mut found);
+            if segment.advance(text)? {
+                segment.offer(asked, found);
             }
         }
+        carry_on(found);
     }
-    Some(found.into_iter().map(|found| found.map(|(_, found)| found)).collect())
+    let of = |place| sorted.binary_search(place).ok().and_then(|at| *found.get(at)?);
+    Some(places.iter().map(|place| of(place).map(|(_, found)| found)).collect())
+}
+
+/// Gives what is known of a place to those behind it of which nothing is.
+fn carry_on(found: &mut [Option<(i64, Found)>]) {
+    let mut known = None;
+    for found in found {
+        *found = found.or(known);
+        known = *found;
+    }
 }
 
 impl Segment {
@@ -63,14 +81,12 @@ impl Segment {
         Some(true)
     }
 
-    /// Keeps the segment for the places it fits better than what they have.
-    fn offer(&self, line: u32, places: &[Place], found: &mut [Option<(i64, Found)>]) {
-        for (place, found) in places.iter().zip(found) {
-            let fits = place.line == line && self.column <= i64::from(place.column);
-            let is_better = found.is_none_or(|(column, _)| column <= self.column);
-            if let (true, true, Some(ours)) = (fits, is_better, self.found()) {
-                *found = Some((self.column, ours));
-            }
+    /// Keeps the segment for the first of the places it fits, unless that has a better one.
+    fn offer(&self, places: &[Place], found: &mut [Option<(i64, Found)>]) {
+        let first = places.partition_point(|place| i64::from(place.column) < self.column);
+        let Some(found) = found.get_mut(first) else { return };
+        if found.is_none_or(|(column, _)| column <= self.column) {
+            *found = self.found().map(|ours| (self.column, ours)).or(*found);
         }
     }
 

@@ -23,11 +23,17 @@ use crate::{
     stack,
 };
 
-/// A larger file is not worth the time.
-const MAX_BYTES: u64 = 32 * 1024 * 1024;
+/// A larger file is not worth the time, on a thread that waits for nobody.
+pub(crate) const MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+/// The same for the event loop: a map of 1 MiB takes it some 20 ms.
+pub(crate) const MAX_BLOCKING_BYTES: u64 = 1024 * 1024;
 
 /// Files looked at for one event.
 const MAX_FILES: usize = 16;
+
+/// Places looked up for one file of one event, of the innermost calls; the core shows fewer.
+const MAX_PLACES: usize = 200;
 
 /// Places kept; events come in bursts about the same few.
 const MAX_KNOWN: usize = 1_000;
@@ -74,8 +80,8 @@ struct SourceMap {
     mappings: String,
 }
 
-/// Puts the frames of the application where its sources are.
-pub(crate) fn apply(event: &mut Event) {
+/// Puts the frames of the application where its sources are; files of more than `most` bytes are left alone.
+pub(crate) fn apply(event: &mut Event, most: u64) {
     let root = std::env::current_dir().unwrap_or_default().display().to_string();
     let mut files: Vec<String> = Vec::new();
     for frame in event.chain.iter().flat_map(|exception| &exception.frames) {
@@ -84,16 +90,21 @@ pub(crate) fn apply(event: &mut Event) {
         }
     }
     for file in files {
-        let mut frames: Vec<&mut Frame> = event
-            .chain
-            .iter_mut()
-            .flat_map(|exception| &mut exception.frames)
+        let frames = event.chain.iter_mut().flat_map(|exception| exception.frames.iter_mut().rev());
+        let mut frames: Vec<(Place, &mut Frame)> = frames
             .filter(|frame| frame.file == file && is_mapped(frame))
+            .filter_map(|frame| Some((place_of(frame)?, frame)))
             .collect();
-        let places: Vec<Place> = frames.iter().filter_map(|frame| place_of(frame)).collect();
-        for (frame, original) in frames.iter_mut().zip(originals(&file, &places)) {
-            if let Some(original) = original {
-                put(frame, original, &root);
+        let mut places: Vec<Place> = Vec::new();
+        for (place, _) in &frames {
+            if places.len() < MAX_PLACES && !places.contains(place) {
+                places.push(*place);
+            }
+        }
+        let found: HashMap<Place, Original> = originals(&file, &places, most);
+        for (place, frame) in &mut frames {
+            if let Some(original) = found.get(place) {
+                put(frame, original.clone(), &root);
             }
         }
     }
@@ -125,8 +136,8 @@ fn put(frame: &mut Frame, original: Original, root: &str) {
     }
 }
 
-/// What each of the places stands for; those that are not known come from one reading of the map.
-fn originals(file: &str, places: &[Place]) -> Vec<Option<Original>> {
+/// What the places stand for; those that are not known come from one reading of the map.
+fn originals(file: &str, places: &[Place], most: u64) -> HashMap<Place, Original> {
     KNOWN.with_borrow_mut(|known| {
         let now = Instant::now();
         let key = |place: Place| (file.to_owned(), place);
@@ -138,17 +149,18 @@ fn originals(file: &str, places: &[Place]) -> Vec<Option<Original>> {
             known.clear();
         }
         if !missing.is_empty() {
-            for (place, original) in missing.iter().zip(look_up(file, &missing)) {
+            for (place, original) in missing.iter().zip(look_up(file, &missing, most)) {
                 known.insert(key(*place), Known { at: now, original });
             }
         }
-        places.iter().map(|place| known.get(&key(*place))?.original.clone()).collect()
+        let original = |place| Some((place, known.get(&key(place))?.original.clone()?));
+        places.iter().copied().filter_map(original).collect()
     })
 }
 
-fn look_up(file: &str, places: &[Place]) -> Vec<Option<Original>> {
+fn look_up(file: &str, places: &[Place], most: u64) -> Vec<Option<Original>> {
     let looked_up = || {
-        let (map, folder) = map_of(Path::new(file))?;
+        let (map, folder) = map_of(Path::new(file), most)?;
         let found = mappings::find(&map.mappings, places)?;
         Some(found.into_iter().map(|found| original(&map, &folder, found?)).collect())
     };
@@ -156,8 +168,8 @@ fn look_up(file: &str, places: &[Place]) -> Vec<Option<Original>> {
 }
 
 /// The map of a file, and the folder that its sources are relative to.
-fn map_of(file: &Path) -> Option<(SourceMap, PathBuf)> {
-    let text = read(file)?;
+fn map_of(file: &Path, most: u64) -> Option<(SourceMap, PathBuf)> {
+    let text = read(file, most)?;
     let (_, named) = text.rsplit_once(MARK)?;
     let named = named.split_whitespace().next()?;
     let folder = file.parent()?;
@@ -167,13 +179,13 @@ fn map_of(file: &Path) -> Option<(SourceMap, PathBuf)> {
     }
     // A text that only looks like a stack shall not make us read anything else.
     let path = resolved(folder, named).filter(|path| path.ends_with(".map"))?;
-    let map = serde_json::from_str(&read(Path::new(&path))?).ok()?;
+    let map = serde_json::from_str(&read(Path::new(&path), most)?).ok()?;
     Some((map, Path::new(&path).parent()?.to_owned()))
 }
 
-fn read(path: &Path) -> Option<String> {
+fn read(path: &Path, most: u64) -> Option<String> {
     // Looked at before it is opened: opening a named pipe waits.
-    fs::metadata(path).ok().filter(|found| found.is_file() && found.len() <= MAX_BYTES)?;
+    fs::metadata(path).ok().filter(|found| found.is_file() && found.len() <= most)?;
     fs::read_to_string(path).ok()
 }
 

@@ -98,6 +98,64 @@ test('a sender written in JavaScript gets the same', (t) => {
   assert.deepEqual([frame.abs_path ?? frame.filename, frame.lineno], [source, 4]);
 });
 
+/** A file of one line, as a minifier makes it: `count` segments, each a column and a line further than the one before. */
+function minified(t, count) {
+  const map = {
+    ...MAP,
+    sources: ['../src/boom.ts'],
+    mappings: `AAAA${`,${segment(1, 0, 1, 0)}`.repeat(count)}`,
+  };
+  return project(t, { map });
+}
+
+function errorWith(stack) {
+  const error = new Error('boom');
+  error.stack = `Error: boom\n${stack.join('\n')}`;
+  return error;
+}
+
+const call = (made, line, column) => `    at f (${made}:${line}:${column})`;
+
+test('each of many calls in one long line is told where it is in its source', (t) => {
+  const { made, source } = minified(t, 1000);
+  const { client, sender } = memoryClient();
+  const columns = [900, 5, 1, 5000, 400, 5];
+  client.sendException(errorWith(columns.map((column) => call(made, 1, column))));
+  const { frames } = eventOf(sender.messages[0])['sentry.interfaces.Stacktrace'];
+  const expected = columns.map((column) => Math.min(column, 1001)).reverse();
+  assert.deepEqual(
+    frames.map(({ abs_path: file, filename, lineno }) => [file ?? filename, lineno]),
+    expected.map((line) => [source, line]),
+  );
+});
+
+test('2,000 calls into a line of 500,000 segments take the time of one', (t) => {
+  const { made } = minified(t, 500_000);
+  const { client, sender } = memoryClient();
+  const took = (calls) => {
+    const stack = Array.from({ length: calls }, (_, index) => call(made, 1, 7 + calls + index));
+    const before = process.cpuUsage();
+    client.sendException(errorWith(stack));
+    assert.equal(client.flush(60_000), true);
+    const { user, system } = process.cpuUsage(before);
+    return user + system;
+  };
+  const one = took(1);
+  const all = took(2000);
+  assert.ok(all < 4 * one + 200_000, `${one} and ${all} microseconds`);
+  assert.equal(sender.messages.length, 2);
+});
+
+test('a large map is not read on the event loop', (t) => {
+  const { made } = minified(t, 400_000);
+  const messages = [];
+  new MetlogClient({ sendMessage: (message) => messages.push(message) }).sendException(
+    errorWith([call(made, 1, 7)]),
+  );
+  const frame = frameOf(eventOf(messages[0]));
+  assert.deepEqual([frame.abs_path ?? frame.filename, frame.lineno], [made, 1]);
+});
+
 const UNMAPPED = {
   'a map that is missing': { named: 'none.js.map' },
   'a map that is no JSON': { map: '{' },
