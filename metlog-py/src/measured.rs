@@ -62,6 +62,12 @@ fn now() -> u64 {
     Tick::now().to_bits()
 }
 
+#[inline]
+#[expect(clippy::cast_precision_loss, reason = "a time beyond 2^53 ns needs no last digit")]
+fn millis(start: u64) -> f64 {
+    Tick::from_bits(start).elapsed_nanos() as f64 / 1e6
+}
+
 fn this_thread() -> u64 {
     NUMBER
         .try_with(|number| {
@@ -74,25 +80,42 @@ fn this_thread() -> u64 {
 }
 
 impl Measured {
-    /// Begins a measurement of this thread.
+    /// Begins a measurement of this thread; gives back what [`Self::end_of`] ends it by.
     #[inline]
-    pub(crate) fn begin(&self) {
-        let thread = this_thread();
+    pub(crate) fn begin(&self) -> u64 {
+        let (thread, start) = (this_thread(), now());
         if self.thread.load(Relaxed) == 0 {
             self.thread.store(thread, Relaxed);
         }
         if self.thread.load(Relaxed) == thread && self.start.load(Relaxed) == 0 {
-            self.start.store(now(), Relaxed);
+            self.start.store(start, Relaxed);
         } else {
-            self.with_more(thread, |mine| mine.starts.push(now()));
+            self.with_more(thread, |mine| mine.starts.push(start));
         }
+        start
     }
 
     /// Ends the innermost measurement of this thread; gives back its milliseconds.
     #[inline]
     pub(crate) fn end(&self) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "a time beyond 2^53 ns needs no last digit")]
-        self.take().map(|start| Tick::from_bits(start).elapsed_nanos() as f64 / 1e6)
+        self.take().map(millis)
+    }
+
+    /// Ends the measurement of this thread that began at `start`, whatever began after it: greenlets of one thread end
+    /// in any order. Gives back its milliseconds.
+    pub(crate) fn end_of(&self, start: u64) -> f64 {
+        let elapsed = millis(start);
+        let thread = this_thread();
+        if self.thread.load(Relaxed) == thread && self.start.load(Relaxed) == start {
+            self.start.store(0, Relaxed);
+        } else {
+            self.with_more(thread, |mine| {
+                if let Some(place) = mine.starts.iter().rposition(|begun| *begun == start) {
+                    mine.starts.remove(place);
+                }
+            });
+        }
+        elapsed
     }
 
     fn take(&self) -> Option<u64> {

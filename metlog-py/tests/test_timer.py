@@ -111,6 +111,42 @@ def test_a_timer_lives_with_what_tests_of_the_original_do_to_it(client, sent):
     assert len(sent()) == 2
 
 
+def test_calls_that_overlap_in_one_thread_keep_their_own_starts(client, sent):
+    # As greenlets do. With one stack of starts the first to begin would end with the start of the second.
+    greenlet = pytest.importorskip("greenlet")
+
+    @client.timer("n")
+    def call():
+        hub.switch()
+
+    hub = greenlet.getcurrent()
+    first, second = greenlet.greenlet(call), greenlet.greenlet(call)
+    first.switch()
+    time.sleep(0.06)
+    second.switch()
+    first.switch()
+    second.switch()
+    # The first ends before the second.
+    assert [int(message["payload"]) >= 60 for message in sent()] == [True, False]
+    assert client.timer("n").start is None
+
+
+def test_a_decorated_call_has_a_start_and_leaves_none(client, sent):
+    timer = client.timer("n")
+    seen = []
+
+    @timer
+    def call(depth):
+        seen.append(timer.start)
+        if depth:
+            call(depth - 1)
+
+    call(2)
+    assert None not in seen
+    assert timer.start is None
+    assert len(sent()) == 3
+
+
 def test_a_timer_takes_attributes_as_any_object_does(client):
     class Mine(_Timer):
         kind = "class"

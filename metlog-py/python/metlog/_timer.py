@@ -53,8 +53,12 @@ def _plain(timer: _Timer, function: Callable[P, R], rate: object) -> Callable[P,
     def timed(*args: P.args, **kwargs: P.kwargs) -> R:
         if not sampled(rate):
             return function(*args, **kwargs)
-        with timer:
+        # Each call ends its own start: greenlets of one thread end in any order.
+        start = timer._begin()
+        try:
             return function(*args, **kwargs)
+        finally:
+            timer._end(start)
 
     return timed
 
