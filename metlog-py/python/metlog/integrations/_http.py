@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import metlog
+from metlog._metlog import is_secret_name
 from metlog._request import current
 from metlog.integrations._guard import guarded
-from metlog.integrations._names import method_name, route_name, status_class
+from metlog.integrations._names import method_name, route_name, status_class, status_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 
     from metlog.client import MetlogClient
 
-# Of a request's headers these never travel.
-SECRET_HEADERS = frozenset(("authorization", "cookie", "proxy-authorization", "x-api-key", "x-csrftoken"))
+# Of a request's headers that tell a secret by their name the value never travels.
 MASK = "********"
 # A client chooses its request id: it is cut, and taken only when it can be printed.
 LONGEST_REQUEST_ID = 128
@@ -64,6 +64,16 @@ class Options:
             msg = f"ignored_paths is {self.ignored_paths!r}, expected a list of paths"
             raise metlog.exceptions.ConfigError(msg)
         object.__setattr__(self, "ignored_paths", frozenset(self.ignored_paths))
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Options:
+        """Read options by their names; raises `ConfigError` for one that is unknown."""
+        known = list(cls.__dataclass_fields__)
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            msg = f"http has the unknown settings {unknown}, expected some of {known}"
+            raise metlog.exceptions.ConfigError(msg)
+        return cls(**given)
 
     def the_client(self) -> MetlogClient:
         """Give back who sends."""
@@ -122,8 +132,9 @@ class Request:
         if self.route is not None and options.route_timers:
             name = f"{prefix}.route.{route_name(self.route)}.{fields['method']}"
             client.timer_send(name, milliseconds, fields=fields)
-        client.incr(f"{prefix}.status.{status_class(self.status)}", fields=fields)
-        client.incr(f"{prefix}.status.{self.status}", fields=fields)
+        # One name where both are `other`.
+        for name in dict.fromkeys((status_class(self.status), status_name(self.status))):
+            client.incr(f"{prefix}.status.{name}", fields=fields)
         if self.disconnected:
             client.incr(f"{prefix}.disconnect", fields=fields)
         if options.request_message is not None:
@@ -133,7 +144,7 @@ class Request:
         return {"method": method_name(self.method), "route": self.route, "status": self.status}
 
     def _message(self, milliseconds: float) -> dict[str, Any]:
-        headers = {name: MASK if name in SECRET_HEADERS else value for name, value in headers_of(self.source)}
+        headers = {name: MASK if is_secret_name(name) else value for name, value in headers_of(self.source)}
         return {
             **self._fields(),
             "path": self.path,

@@ -35,6 +35,16 @@ def status_class(status: int) -> str:
     return f"{status // 100}xx" if 100 <= status <= 599 else "other"
 
 
+def status_name(status: int) -> str:
+    """Give back `204` for 204, `1001` for that close code of websockets, `4xxx` for 4001.
+
+    Of the close codes from 3000 on a client may choose any.
+    """
+    if 100 <= status <= 599 or 1000 <= status <= 1015:
+        return str(status)
+    return f"{status // 1000}xxx" if 3000 <= status <= 4999 else "other"
+
+
 # As many routes as an application could have; more would cost time and no memory.
 @functools.lru_cache(maxsize=4096)
 def route_name(route: str) -> str:

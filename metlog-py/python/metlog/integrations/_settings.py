@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import metlog
-from metlog.exceptions import ConfigError
 from metlog.integrations._http import Options
 
 if TYPE_CHECKING:
@@ -22,10 +21,4 @@ def options_from(settings: Mapping[str, Any]) -> Options:
     http = dict(settings.pop("http", {}))
     if settings:
         metlog.configure(**settings)
-    unknown = sorted(set(http) - set(Options.__dataclass_fields__))
-    if unknown:
-        msg = (
-            f"http has the unknown settings {unknown}, expected some of {list(Options.__dataclass_fields__)}"
-        )
-        raise ConfigError(msg)
-    return Options(**http)
+    return Options.of(http)

@@ -54,7 +54,7 @@ class MetlogMiddleware:
 
     def __init__(self, app: App, client: Any = None, **options: Any) -> None:
         self.app = app
-        self.options = Options(client=client, **options)
+        self.options = Options.of({"client": client, **options})
         self._websocket_options = replace(self.options, prefix=f"{self.options.prefix}.websocket")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -91,8 +91,8 @@ class MetlogMiddleware:
             try:
                 response = await self.get_response(request)
             except BaseException as error:
-                # The request was cancelled: its client is gone.
-                told.disconnected = True
+                # Cancelled, which a server does whose client is gone.
+                told.disconnected = not isinstance(error, Exception)
                 _end_failed(request, told, error)
                 raise
             _end(request, told, response)

@@ -52,19 +52,42 @@ class MetlogMiddleware(asgi.MetlogMiddleware):
 
 
 def _with_prefix(scope: asgi.Scope) -> str | None:
-    """Put before a route's own path what it is mounted or included under."""
-    own: str | None = getattr(scope["route"], "path_format", None) or getattr(scope["route"], "path", None)
+    """Put before a route's own path what it is mounted or included under.
+
+    Of that there is only what the client has asked for, so each parameter has to be found in it: a path of
+    which a word may be the client's gives no prefix.
+    """
+    route = scope["route"]
+    own: str | None = getattr(route, "path_format", getattr(route, "path", None))
     if own is None:
         return None
-    params = scope.get("path_params", {})
-    ending = PARAMETER.sub(lambda found: str(params.get(found[1], found[0])), own)
-    path: str = scope["path"].removeprefix(scope.get("app_root_path", ""))
-    if not path.endswith(ending):
+    params = dict(scope.get("path_params", {}))
+    names = [found[1] for found in PARAMETER.finditer(own)]
+    if not params.keys() >= set(names):
         return own
-    prefix = path[: len(path) - len(ending)]
-    values = {str(value): name for name, value in params.items()}
-    words = (f"{{{values[word]}}}" if word in values else word for word in prefix.split("/"))
-    return "/".join(words) + own
+    # Counted, since a parameter need not look as it was asked for: 7 for `007`.
+    values = [params.pop(name) for name in names]
+    length = own.count("/") + sum(value.count("/") for value in values if isinstance(value, str))
+    path: str = scope["path"].removeprefix(scope.get("app_root_path", ""))
+    words = path.split("/")
+    prefix = words[: len(words) - length]
+    at = 0
+    for name, value in params.items():
+        at = next((place for place in range(at, len(prefix)) if _is(prefix[place], value)), len(prefix))
+        if at == len(prefix):
+            return own
+        prefix[at] = f"{{{name}}}"
+    return "/".join(prefix) + own
+
+
+def _is(word: str, value: Any) -> bool:
+    """Tell whether `value` is what a route has made of `word`."""
+    if isinstance(value, str):
+        return word == value
+    try:
+        return bool(type(value)(word) == value)
+    except Exception:  # noqa: BLE001 - a converter of the application's may make anything
+        return False
 
 
 def _templates_of(endpoint: Any, routes: Any, prefix: str) -> Iterator[str]:

@@ -39,7 +39,7 @@ class MetlogMiddleware:
 
     def __init__(self, app: WSGIApplication, client: Any = None, **options: Any) -> None:
         self.app = app
-        self.options = Options(client=client, **options)
+        self.options = Options.of({"client": client, **options})
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
