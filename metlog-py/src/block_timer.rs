@@ -3,13 +3,17 @@
 //! A new one is made for most blocks, so it holds its first measurement itself, and what it says as it was given. It
 //! reports by `timer_send` of its client where that was overridden, in a class or by a mock, and to the core otherwise.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use metlog_core::{client::Count, sample::Rate};
 use pyo3::{
+    PyTraverseError,
     exceptions::PyAttributeError,
+    gc::PyVisit,
     prelude::*,
-    sync::PyOnceLock,
     types::{PyDict, PySet, PyString, PyTuple},
 };
 
@@ -26,11 +30,11 @@ pub(crate) struct BlockTimer {
     name: Py<PyAny>,
     said: Said,
     /// What was given instead of `said`, or what somebody asked for and may have changed.
-    msg_data: PyOnceLock<Py<PyDict>>,
+    msg_data: OnceLock<Py<PyDict>>,
     measured: Measured,
     /// Attributes of the application's. With `dict` of `pyclass` CPython makes one for each timer and has the garbage
     /// collector look at both.
-    attributes: PyOnceLock<Py<PyDict>>,
+    attributes: OnceLock<Py<PyDict>>,
 }
 
 /// Whom a timer tells what it measured.
@@ -52,10 +56,10 @@ pub(crate) struct Said {
 #[pymethods]
 impl BlockTimer {
     #[new]
-    fn new(py: Python<'_>, client: Py<PyAny>, name: Py<PyAny>, msg_data: Py<PyDict>) -> PyResult<Self> {
+    fn new(client: Py<PyAny>, name: Py<PyAny>, msg_data: Py<PyDict>) -> Self {
         let timer = Self::made(Reports::Other(client), name, Said::default());
-        timer.msg_data.get_or_try_init(py, || PyResult::Ok(msg_data))?;
-        Ok(timer)
+        let _first = timer.msg_data.set(msg_data);
+        timer
     }
 
     /// The client that sends.
@@ -76,21 +80,21 @@ impl BlockTimer {
     /// The keyword arguments of `timer_send`.
     #[getter]
     fn msg_data<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
-        let made = self.msg_data.get_or_try_init(py, || {
-            let data = PyDict::new(py);
-            data.set_item("logger", &self.said.logger)?;
-            data.set_item("severity", &self.said.severity)?;
-            data.set_item("fields", &self.said.fields)?;
-            data.set_item("rate", self.said.rate.get())?;
-            PyResult::Ok(data.unbind())
-        })?;
-        Ok(made.bind(py))
+        if let Some(made) = self.msg_data.get() {
+            return Ok(made.bind(py));
+        }
+        let data = PyDict::new(py);
+        data.set_item("logger", &self.said.logger)?;
+        data.set_item("severity", &self.said.severity)?;
+        data.set_item("fields", &self.said.fields)?;
+        data.set_item("rate", self.said.rate.get())?;
+        Ok(first(&self.msg_data, data))
     }
 
     /// The share of calls of a decorated function that is measured.
     #[getter]
     fn rate<'py>(&self, py: Python<'py>) -> PyResult<Option<Object<'py>>> {
-        match self.msg_data.get(py) {
+        match self.msg_data.get() {
             Some(data) => data.bind(py).get_item("rate"),
             None => Ok(Some(self.said.rate.get().into_pyobject(py)?.into_any())),
         }
@@ -98,12 +102,15 @@ impl BlockTimer {
 
     #[getter(__dict__)]
     fn attributes<'py>(&self, py: Python<'py>) -> &Bound<'py, PyDict> {
-        self.attributes.get_or_init(py, || PyDict::new(py).unbind()).bind(py)
+        match self.attributes.get() {
+            Some(made) => made.bind(py),
+            None => first(&self.attributes, PyDict::new(py)),
+        }
     }
 
     /// What the class does not have.
     fn __getattr__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Object<'py>> {
-        let given = self.attributes.get(py).map(|given| given.bind(py).get_item(name)).transpose()?;
+        let given = self.attributes.get().map(|given| given.bind(py).get_item(name)).transpose()?;
         given
             .flatten()
             .ok_or_else(|| PyAttributeError::new_err(format!("'_Timer' has no attribute '{name}'")))
@@ -121,6 +128,21 @@ impl BlockTimer {
             Some(of_class) => of_class.call_method1("__delete__", (slf,)).map(drop),
             None => own_attributes(slf)?.del_item(name).map_err(|_| no_attribute(name)),
         }
+    }
+
+    /// Shows the garbage collector what it holds; circles it breaks at the dicts in them.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match &self.reports {
+            Reports::Client(client) => visit.call(client)?,
+            Reports::Other(client) => visit.call(client)?,
+        }
+        visit.call(&self.name)?;
+        let Said { logger, severity, fields, rate: _ } = &self.said;
+        for said in [logger, severity, fields] {
+            visit.call(said)?;
+        }
+        visit.call(self.msg_data.get())?;
+        visit.call(self.attributes.get())
     }
 
     /// When the innermost measurement of this thread began, in seconds since 1970.
@@ -167,6 +189,16 @@ impl BlockTimer {
         slf.py().import("metlog._timer")?.call_method1("decorated", (slf, function))
     }
 
+    /// Begins the measurement of one call; gives back what `_end` ends it by.
+    fn _begin(&self) -> u64 {
+        self.measured.begin()
+    }
+
+    /// Ends the measurement of one call.
+    fn _end(&self, py: Python<'_>, start: u64) -> PyResult<()> {
+        self.report(py, self.measured.end_of(start))
+    }
+
     /// Sends a time of `elapsed` milliseconds that a wrapper of a function measured.
     fn _ended(&self, py: Python<'_>, elapsed: f64) -> PyResult<()> {
         self.report(py, elapsed)
@@ -179,9 +211,9 @@ impl BlockTimer {
             reports,
             name,
             said,
-            msg_data: PyOnceLock::new(),
+            msg_data: OnceLock::new(),
             measured: Measured::default(),
-            attributes: PyOnceLock::new(),
+            attributes: OnceLock::new(),
         }
     }
 
@@ -211,6 +243,13 @@ impl BlockTimer {
         let arguments = (&self.name, whole);
         client.call_method(pyo3::intern!(py, "timer_send"), arguments, Some(self.msg_data(py)?)).map(drop)
     }
+}
+
+/// Keeps `made` unless another thread was first; made before, since making runs the garbage collector, which reads the
+/// place.
+fn first<'a, 'py>(place: &'a OnceLock<Py<PyDict>>, made: Bound<'py, PyDict>) -> &'a Bound<'py, PyDict> {
+    let py = made.py();
+    place.get_or_init(|| made.unbind()).bind(py)
 }
 
 /// What the class has to say to the attribute being set.

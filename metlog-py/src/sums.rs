@@ -1,7 +1,8 @@
 //! Sums of a client whose messages become dicts: a core of their own hands them to `send_message`, from its thread.
 //!
 //! So filters, senders and overrides written in Python see a sum as they see any message, and the books count it
-//! there. From its first sum on a client is kept until it is closed or set up anew, as what it sums is to arrive.
+//! there. From its first sum on a client is kept until it is closed or set up anew, as what it sums is to arrive; after
+//! that nothing here holds it, though a handle may hold the core.
 
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
@@ -27,23 +28,30 @@ pub(crate) struct Sums {
     severity: Severity,
     settings: Settings,
     core: OnceLock<Core>,
+    /// The client, while there is a core that sends to it.
+    kept: Kept,
 }
+
+/// Taken out when the core has closed. Held as `OPEN` is, for a copy of what is in it.
+type Kept = Arc<Mutex<Option<Py<PyAny>>>>;
 
 impl Sums {
     pub(crate) fn new(client: Py<PyAny>, logger: &str, severity: Severity, settings: Settings) -> Arc<Self> {
         // The books are those of the client; these would only repeat them.
         let settings = Settings { stats_interval: Duration::ZERO, ..settings };
-        Arc::new(Self { client, logger: logger.to_owned(), severity, settings, core: OnceLock::new() })
+        let (logger, core, kept) = (logger.to_owned(), OnceLock::new(), Kept::default());
+        Arc::new(Self { client, logger, severity, settings, core, kept })
     }
 
     pub(crate) fn core(self: &Arc<Self>) -> &Core {
         self.core.get_or_init(|| {
-            let client = Python::attach(|py| self.client.call0(py).unwrap_or_else(|_| py.None()));
+            let client = Python::attach(|py| self.client.call0(py).ok().filter(|client| !client.is_none(py)));
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = client;
             let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
             open.retain(|sums| sums.strong_count() > 0);
             open.push(Arc::downgrade(self));
             let builder = Core::builder().logger(&self.logger).severity(self.severity);
-            builder.settings(self.settings).sender(ByDict(Arc::new(client))).build()
+            builder.settings(self.settings).sender(ByDict(Arc::clone(&self.kept))).build()
         })
     }
 
@@ -52,10 +60,15 @@ impl Sums {
         self.core.get().is_none_or(|core| core.flush(timeout))
     }
 
-    /// Hands over what is left.
+    /// Hands over what is left, and lets go of the client.
     pub(crate) fn close(&self, timeout: Duration) {
         if let Some(core) = self.core.get() {
             core.close(timeout);
+            // What ends with the client may run anything, so attached; without an interpreter it stays.
+            let _let_go = Python::try_attach(|_| {
+                let client = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+                drop(client);
+            });
         }
     }
 }
@@ -73,7 +86,7 @@ pub(crate) fn close_all(py: Python<'_>, timeout: Duration) -> Duration {
 }
 
 /// The client that gets the sums.
-struct ByDict(Arc<Py<PyAny>>);
+struct ByDict(Kept);
 
 impl Target for ByDict {
     fn connect(&self) -> Result<Box<dyn Sender>, Error> {
@@ -89,17 +102,25 @@ impl Sender for ByDict {
             Ok(())
         })?;
         // Without an interpreter, at the very end, there is nobody to hand them to.
-        let _handed = Python::try_attach(|py| texts.into_iter().for_each(|text| self.hand(py, text)));
+        let _handed = Python::try_attach(|py| self.hand(py, texts));
         Ok(Delivery::ALL)
     }
 }
 
 impl ByDict {
     /// What the application raises is shown by Python's hook for what nobody can catch.
-    fn hand(&self, py: Python<'_>, text: String) {
-        let client = self.0.bind(py);
-        if let Err(error) = client.call_method1("_send_sum", (text,)) {
-            error.write_unraisable(py, Some(client));
+    fn hand(&self, py: Python<'_>, texts: Vec<String>) {
+        // For all of them, also when closing gives up waiting meanwhile.
+        let kept = {
+            let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.as_ref().map(|client| client.clone_ref(py))
+        };
+        let Some(client) = kept else { return };
+        let client = client.bind(py);
+        for text in texts {
+            if let Err(error) = client.call_method1("_send_sum", (text,)) {
+                error.write_unraisable(py, Some(client));
+            }
         }
     }
 }
