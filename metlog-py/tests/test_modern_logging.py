@@ -141,6 +141,22 @@ def test_a_tee_gives_the_event_on(events, metlog_messages):
     assert (metlog_messages[0]["severity"], metlog_messages[0]["fields"]) == (2, {"a": 1})
 
 
+class Evil:
+    def __format__(self, _):
+        raise KeyError("evil")
+
+    __str__ = __repr__ = __format__
+
+
+@pytest.mark.parametrize("event", [{"event": Evil(), "exception": "e"}, {"event": "x", "level": Evil()}])
+def test_what_an_event_raises_is_counted_and_the_application_goes_on(event):
+    client = MetlogClient(DebugCaptureSender())
+    assert metlog.structlog.MetlogTee(client)(None, "info", event) is event
+    with pytest.raises(structlog.DropEvent):
+        metlog.structlog.MetlogProcessor(client)(None, "info", event)
+    assert client.stats().refused == {"encode": 2}
+
+
 def test_structlog_is_not_imported_by_metlog():
     import subprocess
     import sys

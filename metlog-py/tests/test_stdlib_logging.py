@@ -10,7 +10,7 @@ import pytest
 import metlog.senders.logging
 from metlog.client import MetlogClient
 from metlog.logging import MetlogHandler, hook_logger
-from metlog.senders import DebugCaptureSender
+from metlog.senders import DebugCaptureSender, JsonLinesSender
 from metlog.senders.logging import StdLibLoggingSender
 
 
@@ -104,6 +104,52 @@ def test_a_hooked_root_that_is_the_sender_too_sends_each_record_once(client, log
     with caplog.at_level(1):
         logging.getLogger("elsewhere").warning("x")
     assert [record.getMessage() for record in caplog.records if record.name == "test.metlog"] == ["x"]
+
+
+def test_a_client_that_sends_to_a_hooked_logger_logs_each_call_once(client, logger, caplog):
+    client.setup(StdLibLoggingSender("test.metlog"), "app")
+    hook_logger("test.metlog", client)
+    with caplog.at_level(1):
+        client.info("x")
+        client.info("y")
+    assert [record.getMessage() for record in caplog.records] == ["x", "y"]
+
+
+def test_what_the_sender_of_one_client_logs_another_client_sends(client, logger):
+    hook_logger("test.metlog", client)
+    MetlogClient(StdLibLoggingSender("test.metlog"), "legacy").info("x")
+    assert [json.loads(text)["payload"] for text in client.sender.msgs] == ["x"]
+
+
+def test_what_a_task_logs_that_a_sender_has_begun_is_sent(client, logger):
+    import contextvars
+
+    begun = []
+
+    class Beginning:
+        def send_message(self, msg):
+            begun.append(contextvars.copy_context())
+
+    client.sender = Beginning()
+    hook_logger("test.metlog", client)
+    client.info("first")
+    begun[0].run(logger.info, "later")
+    assert len(begun) == 2
+
+
+@pytest.mark.parametrize("formatter", [None, logging.Formatter("%(message)s")])
+def test_a_format_of_a_subclass_has_every_record(path, logger, formatter):
+    class Redacting(MetlogHandler):
+        def format(self, record):
+            return super().format(record).replace("secret", "***")
+
+    client = MetlogClient(JsonLinesSender(path), "app")
+    handler = Redacting(client)
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+    logger.info("a %s", "secret")
+    assert client.flush(10.0)
+    assert [json.loads(line)["payload"] for line in path.read_text().splitlines()] == ["a ***"]
 
 
 @pytest.mark.parametrize(

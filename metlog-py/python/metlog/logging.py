@@ -6,12 +6,12 @@ of a `dictConfig` is all it takes; the handler finds the default client when it 
 """
 
 import logging
-import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from metlog._metlog import send_record
+from metlog._sending import is_sending, sending
 from metlog.client import SEVERITY
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class MetlogHandler(logging.Handler):
         if attributes is None:
             attributes = USUAL_ATTRIBUTES if client is None else ()
         self.attributes = tuple(attributes)
-        self._sending = threading.local()
+        # A subclass with a `format` of its own has each record given to it.
+        self._has_own_format = type(self).format is not logging.Handler.format
 
     def handle(self, record: logging.LogRecord) -> Any:
         """Send one record if the filters let it pass; a call that never waits needs no lock."""
@@ -75,15 +76,13 @@ class MetlogHandler(logging.Handler):
         """Send one record."""
         client = _default_client() if self.client is None else self.client
         # Most records run no code of the application, which might log again.
-        if self.formatter is None and send_record(client, record, self.attributes):
+        is_plain = self.formatter is None and not self._has_own_format
+        if is_plain and send_record(client, record, self.attributes):
             return
-        if getattr(self._sending, "record", None) is not None:
+        if is_sending(client):
             return
-        self._sending.record = record
-        try:
+        with sending(client):
             self._send(record, client)
-        finally:
-            self._sending.record = None
 
     def _send(self, record: logging.LogRecord, client: "MetlogClient") -> None:
         try:
@@ -97,7 +96,8 @@ class MetlogHandler(logging.Handler):
         client.metlog("oldstyle", severity=severity_of(record.levelno), payload=payload, fields=fields)
 
     def _text(self, record: logging.LogRecord) -> str:
-        if self.formatter is None and not (record.exc_info or record.exc_text or record.stack_info):
+        has_more = record.exc_info or record.exc_text or record.stack_info
+        if self.formatter is None and not (has_more or self._has_own_format):
             # What the usual formatter comes to, at a third of its price.
             return record.getMessage()
         return self.format(record)

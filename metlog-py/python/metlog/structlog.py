@@ -49,18 +49,24 @@ class MetlogTee:
         from metlog._default import bound_late
 
         client = bound_late() if self.client is None else self.client
-        fields = dict(event_dict)
-        payload, exc_info = fields.pop("event", ""), fields.pop("exc_info", None)
-        if exc_info:
-            from metlog._traceback import append
-
-            payload = append(payload, exc_info)
-        elif "exception" in fields:
-            # What `structlog.processors.format_exc_info` has made of it.
-            payload = f"{payload}\n{fields.pop('exception')}"
-        severity = SEVERITIES.get(str(fields.pop("level", method_name)), INFORMATIONAL)
-        client.metlog("oldstyle", severity=severity, payload=payload, fields=fields)
+        try:
+            _send(client, method_name, dict(event_dict))
+        except Exception:  # noqa: BLE001 - whatever a text or its parts raise, the application goes on
+            client.count_refused("encode")
         return event_dict
+
+
+def _send(client: MetlogClient, method_name: str, fields: dict[str, Any]) -> None:
+    payload, exc_info = fields.pop("event", ""), fields.pop("exc_info", None)
+    if exc_info:
+        from metlog._traceback import append
+
+        payload = append(payload, exc_info)
+    elif "exception" in fields:
+        # What `structlog.processors.format_exc_info` has made of it.
+        payload = f"{payload}\n{fields.pop('exception')}"
+    severity = SEVERITIES.get(str(fields.pop("level", method_name)), INFORMATIONAL)
+    client.metlog("oldstyle", severity=severity, payload=payload, fields=fields)
 
 
 class MetlogProcessor(MetlogTee):
