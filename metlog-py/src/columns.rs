@@ -1,15 +1,17 @@
 //! The arguments of one call as the columns of a message. What does not fit its column is kept under
 //! `fields.original`, as a reader of the wire does with foreign messages.
 
-use std::{borrow::Cow, cell::Cell, ops::Range, time::Duration};
+use std::{borrow::Cow, cell::Cell, ops::Range};
 
 use metlog_core::{
     Client, Options, Severity, Timestamp,
     client::FieldSet,
-    sender::memory,
     stats::Reason,
     value::{Encode, Encoded},
-    wire::json,
+    wire::{
+        json, pack,
+        record::{self, Head, Identity, Record},
+    },
 };
 use pyo3::{
     exceptions::PyValueError,
@@ -256,18 +258,24 @@ pub(crate) fn send_message(core: &Client, msg: &Bound<'_, PyAny>) -> PyResult<Re
     Ok(Ok(()))
 }
 
-/// The message `msg` as the core writes it.
+/// A message with the payload `value`, as JSON that any value survives.
 ///
 /// # Errors
-/// When `msg` is no message, or one over the size no reader takes.
-pub(crate) fn to_json(msg: &Bound<'_, PyAny>) -> PyResult<String> {
-    /// The worker only copies one message into memory.
-    const ENOUGH: Duration = Duration::from_secs(2);
-    let (memory, captured) = memory::channel();
-    let core = Client::builder().sender(memory).build();
-    let sent = send_message(&core, msg)?;
-    msg.py().detach(|| core.close(ENOUGH));
-    let too_big = || PyValueError::new_err("message is too big to be sent");
-    sent.map_err(|_| too_big())?;
-    captured.messages().first().map(json::to_json).ok_or_else(too_big)
+/// When it is over the size no reader takes.
+pub(crate) fn to_json(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let identity = Identity { env_version: "", pid: 0, hostname: "" };
+    let head = Head { kind: "", severity: Severity::default(), logger: "", timestamp: Timestamp::default() };
+    let written = with_scratch(|scratch| {
+        value::encode(value, scratch)?;
+        let mut out = Vec::new();
+        let content = |out: &mut Vec<u8>| {
+            Encoded(scratch).encode(out);
+            pack::map(out, 0);
+        };
+        record::write(&mut out, &head, None, content).map_err(|_| Reason::TooBig)?;
+        let (record, _) = Record::split(&out).map_err(|_| Reason::Encode)?;
+        record.decode(identity).map_err(|_| Reason::Encode)
+    });
+    let written = written.map_err(|_| PyValueError::new_err("message is too big to be sent"))?;
+    Ok(json::to_json(&written))
 }

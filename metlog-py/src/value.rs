@@ -34,7 +34,7 @@ const MAX_DEPTH: u32 = 64;
 /// # Errors
 /// `TooBig` when `out` grows beyond what any reader takes, `Encode` when Python has no memory.
 pub(crate) fn encode(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> Result<(), Reason> {
-    encode_within(value, out, MAX_DEPTH)
+    encode_within(value, out, Nesting::OUTERMOST)
 }
 
 /// Appends the names and values of `fields`; gives back how many there are.
@@ -47,7 +47,7 @@ pub(crate) fn encode_pairs(fields: &Bound<'_, PyDict>, out: &mut Vec<u8>) -> Res
         return Ok(count);
     }
     out.truncate(start);
-    encode_pairs_within(&snapshot(fields), out, MAX_DEPTH)
+    encode_pairs_within(&snapshot(fields, out, Nesting::OUTERMOST)?, out, Nesting::OUTERMOST)
 }
 
 /// Writes a dict while it goes through it, which saves the copy of [`snapshot`]: a quarter of what a message of three
@@ -92,7 +92,34 @@ pub(crate) fn plain_text<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a str> {
     value.cast_exact::<PyString>().ok()?.to_str().ok()
 }
 
-fn encode_within(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, depth: u32) -> Result<(), Reason> {
+/// Where a value stands.
+#[derive(Clone, Copy)]
+struct Nesting {
+    /// How many more levels there may be.
+    depth: u32,
+    /// The bytes that what surrounds it will need at least. Without them a list of a million items that holds itself
+    /// would be copied at each level, half a gigabyte, before the first item is found not to fit.
+    promised: usize,
+}
+
+impl Nesting {
+    const OUTERMOST: Self = Self { depth: MAX_DEPTH, promised: 0 };
+
+    /// Of one of the values of a container, after which at least `promised` bytes of it follow.
+    fn before(self, promised: usize) -> Self {
+        Self { promised: self.promised.saturating_add(promised), ..self }
+    }
+
+    /// Room for a container of `least` bytes, which is asked for before it is copied.
+    fn room(self, least: usize, out: &[u8]) -> Result<(), Reason> {
+        room(self.promised.saturating_add(least), out)
+    }
+}
+
+/// An entry of a dict has at least a byte for its name and one for its value.
+const ENTRY_BYTES: usize = 2;
+
+fn encode_within(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, nesting: Nesting) -> Result<(), Reason> {
     // At each value, so that it bounds the time a list that holds itself twice takes, as well as the memory.
     room(0, out)?;
     if encode_plain(value, out)? {
@@ -108,37 +135,49 @@ fn encode_within(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, depth: u32) -> Res
         float.value().encode(out);
         Ok(())
     } else {
-        encode_container(value, out, depth)
+        encode_container(value, out, nesting)
     }
 }
 
-fn encode_container(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, depth: u32) -> Result<(), Reason> {
+fn encode_container(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, nesting: Nesting) -> Result<(), Reason> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return append_bytes(bytes.as_bytes(), out);
     }
     if let Ok(bytes) = value.cast::<PyByteArray>() {
         return append_bytes(&bytes.to_vec(), out);
     }
-    let Some(inner) = depth.checked_sub(1) else { return append_text("...", out) };
+    let Some(depth) = nesting.depth.checked_sub(1) else { return append_text("...", out) };
+    let inner = Nesting { depth, ..nesting };
     if let Ok(fields) = value.cast::<PyDict>() {
-        let pairs = snapshot(fields);
+        let pairs = snapshot(fields, out, inner)?;
         pack::map(out, pairs.len());
         return encode_pairs_within(&pairs, out, inner).map(drop);
     }
-    if let Some(items) = items(value)? {
+    if let Some(items) = items(value, out, inner)? {
         pack::list(out, items.len());
-        return items.iter().try_for_each(|item| encode_within(&item, out, inner));
+        let left = (0..items.len()).rev();
+        return items
+            .iter()
+            .zip(left)
+            .try_for_each(|(item, left)| encode_within(&item, out, inner.before(left)));
     }
     append_text(&text::known(value).unwrap_or_else(|| text::of_type(value)), out)
 }
 
 /// The items of a list, a tuple or a set, copied: a finalizer that runs meanwhile may change the original.
-fn items<'py>(value: &Bound<'py, PyAny>) -> Result<Option<Bound<'py, PyTuple>>, Reason> {
+fn items<'py>(
+    value: &Bound<'py, PyAny>,
+    out: &[u8],
+    nesting: Nesting,
+) -> Result<Option<Bound<'py, PyTuple>>, Reason> {
     let copied = if let Ok(tuple) = value.cast::<PyTuple>() {
+        nesting.room(tuple.len(), out)?;
         return Ok(Some(tuple.clone()));
     } else if let Ok(list) = value.cast::<PyList>() {
+        nesting.room(list.len(), out)?;
         Ok(list.to_tuple())
     } else if value.is_exact_instance_of::<PySet>() || value.is_exact_instance_of::<PyFrozenSet>() {
+        nesting.room(value.len().unwrap_or(0), out)?;
         value.try_iter().and_then(|items| PyTuple::new(value.py(), items.collect::<PyResult<Vec<_>>>()?))
     } else {
         return Ok(None);
@@ -149,14 +188,16 @@ fn items<'py>(value: &Bound<'py, PyAny>) -> Result<Option<Bound<'py, PyTuple>>, 
 type Pairs<'py> = Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>;
 
 /// The entries of a dict, copied before anything is done that could run a finalizer that changes it.
-fn snapshot<'py>(fields: &Bound<'py, PyDict>) -> Pairs<'py> {
-    fields.iter().collect()
+fn snapshot<'py>(fields: &Bound<'py, PyDict>, out: &[u8], nesting: Nesting) -> Result<Pairs<'py>, Reason> {
+    nesting.room(fields.len().saturating_mul(ENTRY_BYTES), out)?;
+    Ok(fields.iter().collect())
 }
 
-fn encode_pairs_within(pairs: &Pairs<'_>, out: &mut Vec<u8>, depth: u32) -> Result<usize, Reason> {
-    for (name, value) in pairs {
+fn encode_pairs_within(pairs: &Pairs<'_>, out: &mut Vec<u8>, nesting: Nesting) -> Result<usize, Reason> {
+    let left = (0..pairs.len()).rev();
+    for ((name, value), left) in pairs.iter().zip(left) {
         append_text(&text::of_name(name), out)?;
-        encode_within(value, out, depth)?;
+        encode_within(value, out, nesting.before(left.saturating_mul(ENTRY_BYTES)))?;
     }
     Ok(pairs.len())
 }

@@ -5,6 +5,7 @@ import decimal
 import enum
 import math
 import pathlib
+import resource
 import uuid
 from collections import OrderedDict, namedtuple
 
@@ -94,6 +95,30 @@ def test_a_cycle_ends(client, sent):
     while isinstance(inner, dict):
         depth, inner = depth + 1, inner["self"]
     assert (depth, inner) == (65, "...")
+
+
+@pytest.mark.parametrize("kind", ["list", "dict"])
+def test_a_big_value_that_holds_itself_is_not_copied_at_each_level(client, kind):
+    # A copy of it at each of 64 levels would be half a gigabyte.
+    if kind == "list":
+        loop = [None] * 1_000_000
+        loop[0] = loop
+    else:
+        loop = dict.fromkeys(map(str, range(200_000)))
+        loop["0"] = loop
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    client.metlog("a", payload=loop)
+    client.metlog("a", fields={"k": loop})
+    assert client.stats().refused == {"too_big": 2}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+def test_a_value_just_below_the_bound_arrives_however_it_is_nested(client, sent):
+    inner = [0] * 100_000
+    value = {"first": [0] * 800_000, "rest": [[inner, {"k": 1}]], "last": {"a": (1, 2)}}
+    client.metlog("a", payload=value)
+    (message,) = sent()
+    assert message["payload"]["rest"] == [[inner, {"k": 1}]]
 
 
 def test_what_grows_beyond_the_bound_is_refused_and_counted(client, sent):
