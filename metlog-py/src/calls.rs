@@ -14,7 +14,7 @@ use metlog_core::{
     value::Encoded,
 };
 use pyo3::{
-    exceptions::PyException,
+    exceptions::{PyException, PyValueError},
     prelude::*,
     types::{PyDict, PyFloat, PyInt, PyString, PyTuple},
 };
@@ -165,6 +165,9 @@ pub(crate) fn metric(
 ) -> PyResult<()> {
     let state = slf.get().state();
     shielded(slf.py(), &state.core, || {
+        if state.by_dict && !(state.sums_calls() && arguments.is_plain()) {
+            return Ok(metric_by_dict(slf, metric, sample, arguments)?);
+        }
         let value = sample.value.map_or(Some(Count::Int(1)), number).ok_or(Reason::Encode)?;
         deliver_metric(slf, &state, metric, (sample.name, value, rate(sample.rate)), arguments)
     })
@@ -249,7 +252,7 @@ fn deliver_metric(
         return Ok(());
     }
     if state.makes_dicts() {
-        return Ok(metric_by_dict(slf, metric, name, (value, rate), arguments)?);
+        return Ok(number_by_dict(slf, metric, name, (value, rate), arguments)?);
     }
     let (name, number) = (text::of_name(name), (value, rate));
     let columns = Columns::read(slf.py(), arguments)?;
@@ -257,28 +260,69 @@ fn deliver_metric(
     Ok(())
 }
 
+/// Sends a metric of a client whose messages are dicts: as with the originals its payload is what `str` makes of the
+/// value, which need not be a number. A time is a number of milliseconds.
 fn metric_by_dict(
+    slf: &Bound<'_, Client>,
+    metric: Metric,
+    sample: &Sample<'_, '_>,
+    arguments: &Arguments<'_, '_>,
+) -> PyResult<()> {
+    let rate = rate(sample.rate);
+    let number = || sample.value.map_or(Some(Count::Int(1)), number);
+    let payload = match (metric, sample.value) {
+        (Metric::Counter | Metric::Gauge, _) if !rate.sample() => return Ok(()),
+        (Metric::Counter | Metric::Gauge, Some(value)) => value.str()?,
+        _ => {
+            let number = number().ok_or_else(|| PyValueError::new_err("a time is a number"))?;
+            PyString::new(slf.py(), &text_of(metric, number))
+        }
+    };
+    send_payload(slf, metric, sample.name, (&payload, rate), arguments)
+}
+
+/// Sends what was measured, or is about to leave the core, of a client whose messages are dicts.
+fn number_by_dict(
     slf: &Bound<'_, Client>,
     metric: Metric,
     name: &Bound<'_, PyAny>,
     (value, rate): (Count, Rate),
     arguments: &Arguments<'_, '_>,
 ) -> PyResult<()> {
-    let (kind, payload, sampled) = match metric {
-        Metric::Counter => ("counter", value.to_string(), rate.sample()),
-        Metric::Gauge => ("gauge", value.to_string(), rate.sample()),
-        Metric::Timer => ("timer", millis(value).to_string(), true),
-    };
-    if !sampled {
+    // The share of a timer is thrown for where it begins.
+    if !matches!(metric, Metric::Timer) && !rate.sample() {
         return Ok(());
     }
+    let payload = PyString::new(slf.py(), &text_of(metric, value));
+    send_payload(slf, metric, name, (&payload, rate), arguments)
+}
+
+fn text_of(metric: Metric, value: Count) -> String {
+    match metric {
+        Metric::Counter | Metric::Gauge => value.to_string(),
+        Metric::Timer => millis(value).to_string(),
+    }
+}
+
+fn send_payload<'py>(
+    slf: &Bound<'py, Client>,
+    metric: Metric,
+    name: &Bound<'py, PyAny>,
+    (payload, rate): (&Bound<'py, PyString>, Rate),
+    arguments: &Arguments<'_, 'py>,
+) -> PyResult<()> {
+    let kind = match metric {
+        Metric::Counter => "counter",
+        Metric::Gauge => "gauge",
+        Metric::Timer => "timer",
+    };
     let fields = match arguments.fields.map(|fields| fields.cast::<PyDict>()) {
         Some(Ok(given)) => given.copy()?,
         _ => PyDict::new(slf.py()),
     };
     fields.set_item("name", name)?;
     fields.set_item("rate", rate.get())?;
-    let (kind, payload) = (PyString::new(slf.py(), kind), PyString::new(slf.py(), &payload));
+    let kind = PyString::intern(slf.py(), kind);
     send_by_dict(slf, kind.as_any(), arguments, Some(payload.as_any()), Some(fields.as_any()))
 }
 

@@ -9,12 +9,12 @@ use std::{
 use metlog_core::{
     Severity, Timestamp,
     config::FilterRule,
-    filter::{self, SeverityMax, TypeBlacklist, TypeRate, TypeSeverityMax, TypeWhitelist},
+    filter::{self, TypeBlacklist, TypeRate, TypeWhitelist},
     wire::record::Head,
 };
 use pyo3::{prelude::*, types::PyDict};
 
-use crate::{ConfigError, text};
+use crate::text;
 
 /// Decides whether a message may leave; runs in the core.
 #[pyclass(frozen, module = "metlog._metlog")]
@@ -22,27 +22,53 @@ pub(crate) struct Filter(Shared);
 
 /// The core owns its filters; Python may give one to several clients.
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<dyn filter::Filter>);
+pub(crate) struct Shared(Arc<Rule>);
+
+/// Python's messages, and the bounds Python gives, may have any number as a severity: 99 is over a bound of 9.
+enum Rule {
+    SeverityMax(i64),
+    TypeSeverityMax(HashMap<String, i64>),
+    /// One that severities do not matter to, or that a configuration has checked.
+    Core(Box<dyn filter::Filter>),
+}
 
 impl filter::Filter for Shared {
     fn keep(&self, head: &Head<'_>) -> bool {
-        self.0.keep(head)
+        self.0.keep(i64::from(head.severity.as_u8()), head)
+    }
+}
+
+impl Rule {
+    /// Whether a message of `level` may leave; `head` has the nearest that there is.
+    fn keep(&self, level: i64, head: &Head<'_>) -> bool {
+        match self {
+            Self::SeverityMax(bound) => level <= *bound,
+            Self::TypeSeverityMax(bounds) => bounds.get(head.kind).is_none_or(|bound| level <= *bound),
+            Self::Core(filter) => filter.keep(head),
+        }
     }
 }
 
 impl Filter {
-    fn new(filter: impl filter::Filter + 'static) -> Self {
-        Self(Shared(Arc::new(filter)))
+    fn new(rule: Rule) -> Self {
+        Self(Shared(Arc::new(rule)))
+    }
+
+    fn of_core(filter: impl filter::Filter + 'static) -> Self {
+        Self::new(Rule::Core(Box::new(filter)))
     }
 
     /// One that a configuration names.
     pub(crate) fn of_rule(rule: FilterRule) -> Self {
+        let level = |bound: Severity| i64::from(bound.as_u8());
         match rule {
-            FilterRule::SeverityMax(bound) => Self::new(SeverityMax(bound)),
-            FilterRule::TypeBlacklist(types) => Self::new(TypeBlacklist(types)),
-            FilterRule::TypeWhitelist(types) => Self::new(TypeWhitelist(types)),
-            FilterRule::TypeSeverityMax(bounds) => Self::new(TypeSeverityMax(bounds)),
-            FilterRule::TypeRate(rates) => Self::new(TypeRate(rates)),
+            FilterRule::SeverityMax(bound) => Self::new(Rule::SeverityMax(level(bound))),
+            FilterRule::TypeBlacklist(types) => Self::of_core(TypeBlacklist(types)),
+            FilterRule::TypeWhitelist(types) => Self::of_core(TypeWhitelist(types)),
+            FilterRule::TypeSeverityMax(bounds) => Self::new(Rule::TypeSeverityMax(
+                bounds.into_iter().map(|(kind, bound)| (kind, level(bound))).collect(),
+            )),
+            FilterRule::TypeRate(rates) => Self::of_core(TypeRate(rates)),
         }
     }
 
@@ -51,39 +77,30 @@ impl Filter {
     }
 }
 
-fn bound(name: &str, level: i64) -> PyResult<Severity> {
-    Severity::try_from(level)
-        .map_err(|found| ConfigError::new_err(format!("{name} is {found}, expected 0 to 7")))
-}
-
 #[pymethods]
 impl Filter {
     /// Drops what is less severe than `severity`.
     #[staticmethod]
-    fn severity_max(severity: i64) -> PyResult<Self> {
-        Ok(Self::new(SeverityMax(bound("severity", severity)?)))
+    fn severity_max(severity: i64) -> Self {
+        Self::new(Rule::SeverityMax(severity))
     }
 
     /// Drops the types named.
     #[staticmethod]
     fn type_blacklist(types: HashSet<String>) -> Self {
-        Self::new(TypeBlacklist(types))
+        Self::of_core(TypeBlacklist(types))
     }
 
     /// Drops every type but those named.
     #[staticmethod]
     fn type_whitelist(types: HashSet<String>) -> Self {
-        Self::new(TypeWhitelist(types))
+        Self::of_core(TypeWhitelist(types))
     }
 
     /// Drops what is less severe than its type's bound.
     #[staticmethod]
-    fn type_severity_max(types: HashMap<String, i64>) -> PyResult<Self> {
-        let bounds = types.into_iter().map(|(kind, level)| {
-            let severity = bound(&format!("types.{kind}.severity"), level)?;
-            Ok((kind, severity))
-        });
-        Ok(Self::new(TypeSeverityMax(bounds.collect::<PyResult<_>>()?)))
+    fn type_severity_max(types: HashMap<String, i64>) -> Self {
+        Self::new(Rule::TypeSeverityMax(types))
     }
 
     /// True when the message `msg`, a dict, may leave. A severity that is none counts as the least severe.
@@ -92,8 +109,9 @@ impl Filter {
         let kind = msg.get_item("type")?;
         let kind = kind.as_ref().map_or(Cow::Borrowed(""), text::of_name);
         let level = msg.get_item("severity")?.and_then(|level| level.extract::<i64>().ok());
-        let severity = level.and_then(|level| Severity::try_from(level).ok()).unwrap_or(Severity::DEBUG);
+        let level = level.unwrap_or(i64::MAX);
+        let severity = Severity::try_from(level).unwrap_or(Severity::DEBUG);
         let head = Head { kind: &kind, severity, logger: "", timestamp: Timestamp::default() };
-        Ok(filter::Filter::keep(&self.0, &head))
+        Ok(self.0.0.keep(level, &head))
     }
 }

@@ -1,5 +1,6 @@
 """Every call of a client, and what it sends."""
 
+import decimal
 import json
 import os
 import re
@@ -234,3 +235,19 @@ def test_methods_stay_when_a_client_is_set_up_anew(client):
     assert client.seven() == 7
     assert (client.logger, client.severity, client.filters) == ("", 6, [])
     assert client._disabled_timers == {"t"}
+
+
+@pytest.mark.parametrize("count", [1e16, 1e-7, True, decimal.Decimal("1.50"), 10**30, "abc", -3, 2.5])
+def test_a_count_is_for_a_python_sender_what_str_makes_of_it(count):
+    client = MetlogClient(DebugCaptureSender(), "app")
+    client.incr("n", count)
+    client.incr("n", count, fields={"k": 1}, rate=1)
+    client.gauge("g", count)
+    assert [json.loads(text)["payload"] for text in client.sender.msgs] == [str(count)] * 3
+    assert client.stats().refused == {}
+
+
+def test_a_time_that_is_no_number_is_refused_and_counted():
+    client = MetlogClient(DebugCaptureSender(), "app")
+    client.timer_send("t", "soon")
+    assert (len(client.sender.msgs), client.stats().refused) == (0, {"encode": 1})

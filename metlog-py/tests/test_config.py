@@ -77,9 +77,9 @@ def test_a_client_is_set_up_anew_in_place():
         ({"sender": CAPTURE, "filters": ["x"]}, ValueError, r"filters\[0\] is 'x'"),
         ({"sender": CAPTURE, "filters": [("a:b", {})]}, ImportError, "a:b"),
         (
-            {"sender": CAPTURE, "filters": [("metlog.filters.severity_max_provider", {"severity": 9})]},
+            {"sender": CAPTURE, "filters": [("metlog.filters.severity_max_provider", {"severity": "x"})]},
             ValueError,
-            "severity is 9, expected 0 to 7",
+            "severity is 'x', expected an integer",
         ),
         (
             {"sender": CAPTURE, "filters": [("metlog.filters.severity_max_provider", {"x": 9})]},

@@ -20,6 +20,13 @@ BOUNDS = {"oldstyle": {"severity": 3}}
         (severity_max_provider(severity=5), {"severity": 6}, False),
         (severity_max_provider(severity=5), {"severity": 99}, False),
         (severity_max_provider(severity=5), {"severity": "x"}, False),
+        (severity_max_provider(severity=9), {"severity": 7}, True),
+        (severity_max_provider(severity=9), {"severity": 9}, True),
+        (severity_max_provider(severity=9), {"severity": 99}, False),
+        (severity_max_provider(severity=-1), {"severity": 0}, False),
+        (severity_max_provider(severity=0), {"severity": -5}, True),
+        (severity_max_provider(severity=10**30), {"severity": 99}, True),
+        (type_severity_max_provider(types={"a": {"severity": -1}}), {"type": "a", "severity": 0}, False),
         (type_blacklist_provider(types=["a", "b"]), {"type": "a"}, False),
         (type_blacklist_provider(types={"a"}), {"type": "c"}, True),
         (type_blacklist_provider(types="abc"), {"type": "ab"}, True),
@@ -36,11 +43,18 @@ def test_a_filter_decides_by_what_it_is_about(keep, msg, kept):
     assert BOUNDS == {"oldstyle": {"severity": 3}}
 
 
+@pytest.mark.parametrize(("bound", "kept"), [(9, ["a", "b"]), (6, ["a"]), (-1, [])])
+def test_the_core_takes_any_bound(client, sent, bound, kept):
+    client.filters = [severity_max_provider(bound)]
+    client.metlog("a", severity=0)
+    client.metlog("b", severity=7)
+    assert [message["type"] for message in sent()] == kept
+
+
 @pytest.mark.parametrize(
     ("provider", "settings"),
     [
         (severity_max_provider, {"severity": "x"}),
-        (severity_max_provider, {"severity": 8}),
         (type_blacklist_provider, {"types": [7]}),
         (type_severity_max_provider, {"types": ["oldstyle"]}),
         (type_severity_max_provider, {"types": {"oldstyle": {}}}),
