@@ -104,6 +104,18 @@ pub struct Stats {
     pub waiting: u64,
 }
 
+impl Stats {
+    /// Adds the books of another client.
+    pub fn merge(&mut self, other: &Self) {
+        self.attempted += other.attempted;
+        self.accepted += other.accepted;
+        self.refused.merge(&other.refused);
+        self.sent += other.sent;
+        self.dropped.merge(&other.dropped);
+        self.waiting += other.waiting;
+    }
+}
+
 /// At most one line per reason in this time.
 const QUIET: Duration = Duration::from_secs(10);
 

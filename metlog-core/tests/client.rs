@@ -164,6 +164,21 @@ fn a_filter_that_says_no_is_counted_and_one_that_panics_harms_nobody() {
     assert_eq!(captured.messages()[0].kind, "kept");
 }
 
+/// A face that changed its filters closed the client it had, with what was queued, and began new books.
+#[test]
+fn a_client_beside_another_has_filters_of_its_own_and_the_same_hand_off() {
+    let (client, captured) = client();
+    client.metlog("noise", Options::default());
+    let beside = Client::builder().filter(TypeBlacklist(["noise".to_owned()].into())).beside(&client).build();
+    beside.metlog("noise", Options::default());
+    beside.metlog("kept", Options::default());
+    assert!(beside.flush(SOON));
+    let kinds: Vec<_> = captured.messages().iter().map(|message| message.kind.clone()).collect();
+    assert_eq!(kinds, ["noise", "kept"]);
+    let stats = client.stats();
+    assert_eq!((stats.attempted, stats.sent, stats.refused.get(Reason::Filtered)), (3, 2, 1));
+}
+
 #[test]
 fn a_message_over_the_bound_is_refused_and_its_neighbours_arrive() {
     let (client, captured) = client();

@@ -24,6 +24,8 @@ pub struct ClientBuilder {
     filters: Vec<Box<dyn Filter>>,
     pub(crate) target: Option<Arc<dyn Target>>,
     pub(crate) settings: Option<Settings>,
+    /// Whose hand-off to use.
+    beside: Option<Client>,
 }
 
 impl ClientBuilder {
@@ -61,13 +63,22 @@ impl ClientBuilder {
         Self { settings: Some(settings), ..self }
     }
 
+    /// Uses the hand-off, books and sums of `client`, with its target and bounds. What looks at a call before that is new:
+    /// the filters, the defaults, and whether calls are summed.
+    pub fn beside(self, client: &Client) -> Self {
+        Self { beside: Some(client.clone()), ..self }
+    }
+
     /// The client. It starts no thread and opens no socket before its first message.
     pub fn build(self) -> Client {
         process::install_hooks(|| close_all(EXIT_TIMEOUT));
         let target = self.target.unwrap_or_else(default_target);
         let logger = self.logger.unwrap_or_default();
         let settings = usable(self.settings.unwrap_or_default());
-        let channel = Channel::new(target, logger.clone(), settings);
+        let channel = match self.beside {
+            Some(client) => Arc::clone(&client.0.channel),
+            None => Channel::new(target, logger.clone(), settings),
+        };
         Client(Arc::new(Inner {
             logger,
             severity: self.severity.unwrap_or_default(),
