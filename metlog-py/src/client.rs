@@ -6,34 +6,28 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use metlog_core::{
-    Severity,
-    client::Count,
-    config::{EXIT_TIMEOUT, Settings},
-    stats::Reason,
-};
+use metlog_core::{Severity, client::Count, stats::Reason};
 use pyo3::{
     exceptions::{PyBaseException, PyValueError},
     prelude::*,
     sync::PyOnceLock,
-    types::{PyDict, PyString, PyTraceback, PyTuple, PyWeakrefReference},
+    types::{PyDict, PyString, PyTraceback, PyTuple},
 };
 
 use crate::{
     block_timer::{self, Said},
+    books::Books,
     calls::{self, Metric, Sample, log, metric},
     columns::{self, Arguments},
     exception::{self, Dsn, Told},
-    filters::Filter,
-    handles,
     reports::{Report, Stats},
+    routing::{self, Filters, Said as Defaults},
     seldom::{Loaded, Seldom},
     settings::Settings as Given,
     state::State,
-    sums::Sums,
     targets::Target,
     text,
 };
@@ -46,6 +40,7 @@ type Keywords<'a, 'py> = &'a Bound<'py, PyDict>;
 #[pyclass(subclass, frozen, module = "metlog._metlog")]
 pub(crate) struct Client {
     state: Seldom<Arc<State>>,
+    pub(crate) books: Books,
     /// Messages that a Python sender has taken.
     sent_by_dict: AtomicU64,
     /// Set while the object has a `metlog` or a `timer_send` of its own.
@@ -74,47 +69,32 @@ impl Client {
         _kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let state = Seldom::new(Arc::new(State::unconnected(py)?));
-        Ok(Self { state, sent_by_dict: AtomicU64::new(0), has_own_methods: AtomicBool::new(false) })
+        let (sent_by_dict, has_own_methods) = (AtomicU64::new(0), AtomicBool::new(false));
+        Ok(Self { state, books: Books::default(), sent_by_dict, has_own_methods })
     }
 
-    /// Has the core send to `target` what passes `filters`. Waits until the target before has what it was given, two
-    /// seconds at most.
-    #[pyo3(signature = (target, filters = Vec::new(), settings = None),
-           text_signature = "($self, target, filters=(), settings=None)")]
+    /// Sets up anew: sends to `target` what passes `filters`, or gives each message to `_send_by_dict` when there are no
+    /// `filters` but None. Waits until the target before has what it was given, two seconds at most.
+    #[pyo3(signature = (logger, severity, disabled_timers, target = None, filters = None, settings = None))]
+    #[expect(clippy::too_many_arguments, reason = "all that one change consists of")]
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 gives arguments by value")]
     fn connect(
-        &self,
-        py: Python<'_>,
-        target: &Target,
-        filters: Vec<Bound<'_, Filter>>,
-        settings: Option<&Bound<'_, Given>>,
-    ) {
-        let settings = settings.map(|given| given.get().get()).unwrap_or_default();
-        let mut core = self.builder(settings).sender(target.shared());
-        for filter in filters {
-            core = core.filter(filter.get().shared());
-        }
-        self.reconnect(py, core.build(), settings, None);
-    }
-
-    /// Has messages given to `_send_by_dict`, which may `hand_over` them to `target`. Waits as `connect` does.
-    #[pyo3(signature = (target = None, settings = None))]
-    fn connect_by_dict(
         slf: &Bound<'_, Self>,
+        logger: &Object<'_>,
+        severity: &Object<'_>,
+        disabled_timers: Object<'_>,
         target: Option<&Target>,
+        filters: Filters<'_>,
         settings: Option<&Bound<'_, Given>>,
     ) -> PyResult<()> {
-        let client = slf.get();
         let settings = settings.map(|given| given.get().get()).unwrap_or_default();
-        let core = client.builder(settings);
-        let core = match target {
-            Some(target) => core.sender(target.shared()),
-            None => core,
-        };
-        let weak = PyWeakrefReference::new(slf)?.into_any().unbind();
-        let state = client.state();
-        let sums = Sums::new(weak, &state.logger_text, state.level.unwrap_or_default(), settings);
-        client.reconnect(slf.py(), core.build(), settings, Some(sums));
-        Ok(())
+        routing::connect(slf, Defaults { logger, severity, disabled_timers }, target, &filters, settings)
+    }
+
+    /// As `connect`, with the target, the queue and the books there are.
+    #[expect(clippy::needless_pass_by_value, reason = "pyo3 gives arguments by value")]
+    fn reroute(slf: &Bound<'_, Self>, filters: Filters<'_>) -> PyResult<()> {
+        routing::reroute(slf, &filters)
     }
 
     /// The default logger of every message.
@@ -405,23 +385,41 @@ impl Client {
 
     /// The books at this moment.
     fn stats(&self, py: Python<'_>) -> PyResult<Stats> {
-        let books = self.state.load().core.stats();
+        let books = self.books.of(&self.state.load().core);
         Stats::new(py, &books, self.sent_by_dict.load(Ordering::Relaxed))
+    }
+
+    /// True after `close`, until it is set up anew.
+    #[getter]
+    fn _is_closed(&self) -> bool {
+        self.state.load().is_closed
     }
 
     /// Waits until what was sent before this call has left, at most `timeout` seconds; true when it has.
     #[pyo3(signature = (timeout = 2.0))]
-    fn flush(&self, py: Python<'_>, timeout: f64) -> bool {
+    fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<bool> {
         let state = Arc::clone(&self.state());
-        py.detach(|| state.flush(seconds(timeout)))
+        let deadline = Instant::now() + seconds(timeout);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if py.detach(|| state.flush(left.min(BETWEEN_SIGNALS))) {
+                return Ok(true);
+            }
+            py.check_signals()?;
+            if left <= BETWEEN_SIGNALS {
+                return Ok(false);
+            }
+        }
     }
 
     /// Sends what is left, at most `timeout` seconds long. Later calls are refused and counted.
     #[pyo3(signature = (timeout = 2.0))]
     fn close(&self, py: Python<'_>, timeout: f64) -> Report {
+        routing::refuse_calls(py, self);
         let state = Arc::clone(&self.state());
-        let report = py.detach(|| state.close(seconds(timeout)));
-        Report::new(report, self.sent_by_dict.load(Ordering::Relaxed))
+        py.detach(|| state.close(seconds(timeout)));
+        let books = self.books.of(&state.core);
+        Report::new(&books, self.sent_by_dict.load(Ordering::Relaxed))
     }
 }
 
@@ -457,34 +455,20 @@ impl Client {
         Ok(slf.get_type().getattr(method)?.is(own))
     }
 
-    fn builder(&self, settings: Settings) -> metlog_core::ClientBuilder {
-        let state = self.state();
-        let builder = metlog_core::Client::builder().logger(state.logger_text.clone()).settings(settings);
-        builder.severity(state.level.unwrap_or_default())
-    }
-
-    fn reconnect(
-        &self,
-        py: Python<'_>,
-        core: metlog_core::Client,
-        settings: Settings,
-        sums: Option<Arc<Sums>>,
-    ) {
-        let before = Arc::clone(&self.state());
-        let (by_dict, sum_level) = (sums.is_some(), before.level);
-        self.replace(State { core, by_dict, settings, sums, sum_level, ..before.copy(py) });
-        handles::bind_anew();
-        py.detach(|| before.close(EXIT_TIMEOUT));
-    }
-
-    fn replace(&self, state: State) {
+    pub(crate) fn replace(&self, state: State) {
         self.state.store(Arc::new(state.ready()));
     }
 }
+
+/// How long Ctrl-C waits for a flush at most.
+const BETWEEN_SIGNALS: Duration = Duration::from_millis(200);
 
 /// A timeout as Python gives it; what is no time at all is none.
 pub(crate) fn seconds(timeout: f64) -> Duration {
     /// Beyond this nobody waits, and adding it to an instant cannot overflow.
     const LONGEST: f64 = 1e9;
+    if timeout.is_nan() {
+        return Duration::ZERO;
+    }
     Duration::try_from_secs_f64(timeout.min(LONGEST)).unwrap_or_default()
 }

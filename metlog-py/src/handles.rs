@@ -18,7 +18,10 @@ use metlog_core::{
     stats::Reason,
 };
 use pyo3::{
+    PyTraverseError,
+    call::PyCallArgs,
     exceptions::PyException,
+    gc::PyVisit,
     prelude::*,
     types::{PyInt, PyTuple},
 };
@@ -83,8 +86,9 @@ struct Found<T> {
 
 enum Place<T> {
     Summed(T),
-    /// A test captures: each call is a message of this client.
-    Each(Py<Client>),
+    /// A test captures, or the client is closed and refuses: each call is a message of the client, which is found anew so
+    /// that none is kept.
+    Each,
     /// A timer that is switched off.
     Off,
 }
@@ -112,10 +116,10 @@ impl<T> Handle<T> {
         // The default client may be set up just now, which is a new version too.
         let client = self.client(py)?;
         let version = VERSION.load(Ordering::Relaxed);
-        let place = match make(&client, &self.name)? {
-            Some(_) if capture::is_on() => Place::Each(client.unbind()),
-            Some(summed) => Place::Summed(summed),
-            None => Place::Off,
+        let place = if capture::is_on() || client.get().state().is_closed {
+            Place::Each
+        } else {
+            make(&client, &self.name)?.map_or(Place::Off, Place::Summed)
         };
         self.found.store(Arc::new(Found { version, place }));
         Ok(self.found.load())
@@ -126,6 +130,17 @@ impl<T> Handle<T> {
             Some(client) => Ok(client.bind(py).clone()),
             None => Ok(py.import("metlog._default")?.call_method0("bound_late")?.cast_into()?),
         }
+    }
+
+    /// Calls a method of the client.
+    fn call<'py>(&self, py: Python<'py>, method: &str, arguments: impl PyCallArgs<'py>) -> PyResult<()> {
+        self.client(py)?.call_method1(method, arguments).map(drop)
+    }
+
+    /// Shows the garbage collector what this holds: a client that has a handle of its own as an attribute is a circle,
+    /// which the collector breaks at the client's attributes.
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.client)
     }
 
     /// Runs one call; what cannot be converted is refused and counted.
@@ -189,14 +204,16 @@ impl Counter {
                         None => return Ok(Some(Reason::Encode)),
                     },
                 },
-                (Place::Each(client), None) => drop(client.call_method1(py, "incr", (self.name(),))?),
-                (Place::Each(client), Some(count)) => {
-                    drop(client.call_method1(py, "incr", (self.name(), count))?);
-                }
+                (Place::Each, None) => self.0.call(py, "incr", (self.name(),))?,
+                (Place::Each, Some(count)) => self.0.call(py, "incr", (self.name(), count))?,
                 (Place::Off, _) => {}
             }
             Ok(None)
         })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.0.traverse(&visit)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Object<'py>, (String,))> {
@@ -245,6 +262,10 @@ impl Gauge {
         self.change(py, change, CoreGauge::add, |before, change| before + change)
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.handle.traverse(&visit)
+    }
+
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Object<'py>, (String,))> {
         self.handle.reduce(py, "gauge")
     }
@@ -269,13 +290,13 @@ impl Gauge {
             let found = self.handle.find(py, |client, name| Ok(Some(sums(client).gauge(name))))?;
             match &found.place {
                 Place::Summed(gauge) => summed(gauge, number),
-                Place::Each(client) => {
+                Place::Each => {
                     let value = {
                         let mut value = self.captured.lock().unwrap_or_else(PoisonError::into_inner);
                         *value = captured(*value, number);
                         *value
                     };
-                    client.call_method1(py, "gauge", (self.name(), value))?;
+                    self.handle.call(py, "gauge", (self.name(), value))?;
                 }
                 Place::Off => {}
             }
@@ -351,6 +372,10 @@ impl Timer {
         slf.py().import("metlog._wrapping")?.call_method1("timed", (function, ended))
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.0.traverse(&visit)
+    }
+
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Object<'py>, (String,))> {
         self.0.reduce(py, "timer")
     }
@@ -364,18 +389,23 @@ impl Timer {
     fn add(&self, py: Python<'_>, millis: f64) -> PyResult<()> {
         self.0.shielded(py, || {
             let found = self.0.find(py, |client, name| {
-                let off = client.getattr("_disabled_timers")?;
-                let is_off = off.contains(name)? || off.contains("*")?;
+                let is_off = is_off(client, name)?;
                 Ok((!is_off).then(|| sums(client).timer(name)))
             })?;
             match &found.place {
                 Place::Summed(timer) => timer.record_millis(millis),
-                Place::Each(client) => drop(client.call_method1(py, "timer_send", (self.name(), millis))?),
+                Place::Each if is_off(&self.0.client(py)?, self.name())? => {}
+                Place::Each => self.0.call(py, "timer_send", (self.name(), millis))?,
                 Place::Off => {}
             }
             Ok(None)
         })
     }
+}
+
+fn is_off(client: &Bound<'_, Client>, name: &str) -> PyResult<bool> {
+    let off = client.getattr("_disabled_timers")?;
+    Ok(off.contains(name)? || off.contains("*")?)
 }
 
 fn millis(elapsed: Duration) -> f64 {

@@ -1,7 +1,7 @@
 //! The module `metlog._metlog`: turns Python values into the core's and calls it. What metlog means is the core's.
 //!
 //! - `client`: the class below `metlog.client.MetlogClient`; `state`: what setting it up changes;
-//!   `seldom`: how calls read that
+//!   `seldom`: how calls read that; `routing`: how it is changed; `books`: the counts that outlive that
 //! - `calls`: what its methods do
 //! - `columns`: the arguments of one call
 //! - `value`: any Python value as MessagePack
@@ -18,6 +18,7 @@
 use pyo3::prelude::*;
 
 mod block_timer;
+mod books;
 mod bound;
 mod calls;
 mod capture;
@@ -32,6 +33,7 @@ mod locals;
 mod measured;
 mod records;
 mod reports;
+mod routing;
 mod seldom;
 mod settings;
 mod state;
@@ -77,9 +79,15 @@ mod _metlog {
         py.detach(|| metlog_core::client::close_all(timeout));
     }
 
-    /// The message `msg`, a dict of the envelope's keys, as JSON that any value survives.
+    /// True when a value of this name is to be masked whatever it is.
     #[pyfunction]
-    fn to_json(msg: &Bound<'_, PyAny>) -> PyResult<String> {
-        super::columns::to_json(msg)
+    fn is_secret_name(name: &str) -> bool {
+        metlog_core::exception::scrub::is_secret_name(name)
+    }
+
+    /// A message with the payload `value`, as JSON that any value survives.
+    #[pyfunction]
+    fn to_json(value: &Bound<'_, PyAny>) -> PyResult<String> {
+        super::columns::to_json(value)
     }
 }

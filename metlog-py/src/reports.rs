@@ -1,6 +1,6 @@
 //! What `stats` and `close` give back.
 
-use metlog_core::{client, stats};
+use metlog_core::stats;
 use pyo3::{prelude::*, types::PyDict};
 
 /// The books of a client at one moment: attempted = accepted + refused, accepted = sent + dropped + waiting.
@@ -64,9 +64,9 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// The core's report and the `by_dict` messages that a Python sender has taken besides.
-    pub(crate) fn new(report: client::Report, by_dict: u64) -> Self {
-        Self { sent: report.sent + by_dict, waiting: report.waiting, dropped: report.dropped }
+    /// The core's books and the `by_dict` messages that a Python sender has taken besides.
+    pub(crate) fn new(books: &stats::Stats, by_dict: u64) -> Self {
+        Self { sent: books.sent + by_dict, waiting: books.waiting, dropped: books.dropped.total() }
     }
 }
 

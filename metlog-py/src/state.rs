@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) disabled_timers: Py<PyAny>,
     /// True when calls are to be summed and say what the sums do.
     pub(crate) may_sum: bool,
+    /// True when every call is refused.
+    pub(crate) is_closed: bool,
 }
 
 impl State {
@@ -48,6 +50,7 @@ impl State {
             sum_level: None,
             disabled_timers: PySet::empty(py)?.into_any().unbind(),
             may_sum: false,
+            is_closed: false,
         })
     }
 
@@ -83,7 +86,12 @@ impl State {
     /// With what calls would otherwise find out each time. Sums leave as the core was made, under its logger.
     pub(crate) fn ready(self) -> Self {
         let says_the_same = self.level == self.sum_level && self.logger_text == self.core.logger();
-        Self { may_sum: self.settings.aggregate && says_the_same, ..self }
+        Self { may_sum: self.summing_settings().aggregate && says_the_same, ..self }
+    }
+
+    /// The settings of a core that sums no calls once the client is closed, as sums would go nowhere.
+    pub(crate) fn summing_settings(&self) -> Settings {
+        Settings { aggregate: self.settings.aggregate && !self.is_closed, ..self.settings }
     }
 
     /// Waits until what was sent has left.
@@ -96,10 +104,15 @@ impl State {
     /// Hands over what is left.
     pub(crate) fn close(&self, timeout: Duration) -> metlog_core::client::Report {
         let deadline = Instant::now() + timeout;
+        self.close_sums(timeout);
+        self.core.close(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Hands over what was summed.
+    pub(crate) fn close_sums(&self, timeout: Duration) {
         if let Some(sums) = &self.sums {
             sums.close(timeout);
         }
-        self.core.close(deadline.saturating_duration_since(Instant::now()))
     }
 
     /// What a call says that says nothing.

@@ -7,10 +7,12 @@ import time
 from types import FunctionType, MethodType
 
 from metlog import _metlog
-from metlog._capture import captures
+from metlog._capture import captures, here
 from metlog._complain import complain, complain_once
+from metlog._sending import sending
 from metlog._timer import _NoOpTimer, _Timer
-from metlog.senders.base import NoSendSender, native_target
+from metlog._watched import Watched, replaced, watch
+from metlog.senders.base import NoSendSender, is_native, target_of
 
 # As in `metlog.exceptions`: importing metlog imports nothing that is slow, so annotations stay texts.
 TYPE_CHECKING = False
@@ -38,7 +40,7 @@ class SEVERITY:
     DEBUG = 7
 
 
-class MetlogClient(_metlog.Client):
+class MetlogClient(_metlog.Client, metaclass=Watched):
     """Sends messages, counters, gauges, timers and log lines to one sender.
 
     With a sender and filters that the core runs, a call converts its arguments and returns. With a sender or
@@ -70,6 +72,7 @@ class MetlogClient(_metlog.Client):
         self._hostname: str | None = None
         self._configuration: dict[str, Any] | None = None
         self.setup(sender, logger, severity, disabled_timers, filters)
+        watch(self)
 
     def setup(
         self,
@@ -95,13 +98,11 @@ class MetlogClient(_metlog.Client):
         settings: _metlog.Settings | None,
     ) -> None:
         names = [disabled_timers] if isinstance(disabled_timers, str) else disabled_timers
-        self._disabled_timers = set(names or ())
-        self.logger, self.severity = logger, severity
         # Bounds of the hand-off; the core's defaults when there are none.
         self._settings = settings
         self._sender: Sender = NoSendSender() if sender is None else sender
         self._filters = _Filters(filters or (), self._filters_changed)
-        self._route()
+        self._connect(logger, severity, set(names or ()))
 
     @property
     def sender(self) -> Sender:
@@ -111,7 +112,7 @@ class MetlogClient(_metlog.Client):
     @sender.setter
     def sender(self, sender: Sender) -> None:
         self._sender = sender
-        self._route()
+        self._connect(self.logger, self.severity, self._disabled_timers)
 
     @property
     def filters(self) -> list[MessageFilter]:
@@ -168,28 +169,37 @@ class MetlogClient(_metlog.Client):
         self._method_changed(name)
 
     def _method_changed(self, name: str) -> None:
-        if name == "send_message":
-            self._route()
-        elif name in ("metlog", "timer_send"):
+        if name in ("metlog", "timer_send"):
             self.set_own_methods("metlog" in self.__dict__ or "timer_send" in self.__dict__)
+        else:
+            replaced(name)
 
     def _filters_changed(self) -> None:
         self._route()
 
+    def _connect(self, logger: str, severity: int, disabled_timers: set[str]) -> None:
+        """Begin anew with the sender there is."""
+        self._routed = filters = self._filters_of_core()
+        target = target_of(self._sender)
+        self.connect(logger, severity, disabled_timers, target, filters, self._settings)
+
     def _route(self) -> None:
-        """Let the core do everything, unless something of Python's is to see or change messages."""
+        """Look again who is to see messages; those that wait for the sender, and the books, stay."""
+        if "_routed" in self.__dict__ and (filters := self._filters_of_core()) != self._routed:
+            self._routed = filters
+            self.reroute(filters)
+
+    def _filters_of_core(self) -> list[_metlog.Filter] | None:
+        """Let the core do everything, or nothing when something of Python's is to see or change messages."""
         native = [given for given in self._filters if isinstance(given, _metlog.Filter)]
-        target = native_target(self._sender)
         by_python = (
-            "send_message" in self.__dict__ or type(self).send_message is not MetlogClient.send_message,
+            "send_message" in self.__dict__ or type(self).send_message is not _SEND_MESSAGE,
+            not is_native(self._sender),
             getattr(self._sender, "observe", None) is not None,
             len(native) < len(self._filters),
             (self._pid, self._hostname) != (None, None),
         )
-        if target is None or any(by_python):
-            self.connect_by_dict(target, self._settings)
-        else:
-            self.connect(target, native, self._settings)
+        return None if any(by_python) else native
 
     def counter(self, name: str) -> _metlog.Counter:
         """Give back a handle that counts under `name`: its calls are summed and leave once per interval."""
@@ -244,10 +254,12 @@ class MetlogClient(_metlog.Client):
             if not kept:
                 self.count_refused("filtered")
                 return
-        if captures:
-            captures[-1].append(msg)
+        # Taken at once: another thread may end its capture just now.
+        captured = [] if here.hands_sums_over else captures[-1:]
+        if captured:
+            captured[0].append(msg)
             self.count_sent()
-        elif native_target(self._sender) is None:
+        elif not is_native(self._sender):
             self._send_by_sender(msg)
         else:
             observe = getattr(self._sender, "observe", None)
@@ -256,6 +268,9 @@ class MetlogClient(_metlog.Client):
             self.hand_over(msg)
 
     def _send_by_sender(self, msg: Message) -> None:
+        if self._is_closed and not here.hands_sums_over:
+            self.count_refused("closed")
+            return
         try:
             self._sender.send_message(msg)
         except Exception as error:  # noqa: BLE001 - whatever a sender raises, the application goes on
@@ -268,10 +283,25 @@ class MetlogClient(_metlog.Client):
             self.count_sent()
 
     def _send_sum(self, text: str) -> None:
-        """Send what was summed; the core calls this, from a thread of its own."""
+        """Send what was summed; the core calls this, from a thread of its own.
+
+        A test that captures meanwhile does not get what was counted before it.
+        """
         import json
 
-        self.send_message(json.loads(text))
+        here.hands_sums_over = True
+        try:
+            with sending(self):
+                self.send_message({**json.loads(text), **self._identity()})
+        finally:
+            here.hands_sums_over = False
+
+    def _identity(self) -> Message:
+        return {
+            "env_version": self.env_version,
+            "metlog_pid": self.pid,
+            "metlog_hostname": self.hostname,
+        }
 
     def _send_by_dict(
         self,
@@ -286,19 +316,21 @@ class MetlogClient(_metlog.Client):
             fields = {**_metlog.bound_fields(), **(fields or {})}
         seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-        self.send_message(
-            {
-                "type": kind,
-                "timestamp": f"{second}.{nanoseconds // 1000:06d}Z",
-                "logger": self.logger if logger is None else logger,
-                "severity": self.severity if severity is None else severity,
-                "payload": payload,
-                "fields": fields,
-                "env_version": self.env_version,
-                "metlog_pid": self.pid,
-                "metlog_hostname": self.hostname,
-            }
-        )
+        msg = {
+            "type": kind,
+            "timestamp": f"{second}.{nanoseconds // 1000:06d}Z",
+            "logger": self.logger if logger is None else logger,
+            "severity": self.severity if severity is None else severity,
+            "payload": payload,
+            "fields": fields,
+            **self._identity(),
+        }
+        with sending(self):
+            self.send_message(msg)
+
+
+# As it is before a test replaces it.
+_SEND_MESSAGE = MetlogClient.send_message
 
 
 class Aggregates:
@@ -350,6 +382,9 @@ for _name in (
     "__setitem__",
     "__delitem__",
     "__iadd__",
+    "__imul__",
+    "reverse",
+    "sort",
 ):
     setattr(_Filters, _name, _noticed(_name))
 
