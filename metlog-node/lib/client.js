@@ -14,7 +14,7 @@ const { NativeSender } = require('./native_sender.js');
 const { cefOf } = require('./security.js');
 const { giveUp, isDirect, metlog, send } = require('./sending.js');
 const { SEVERITY } = require('./severity.js');
-const { stateOf } = require('./state.js');
+const { stateOf, use } = require('./state.js');
 const { handOverOf } = require('./sums.js');
 
 /** Methods of the original client: a plugin takes their names only where it says so. Ours beyond them it may take. */
@@ -44,6 +44,7 @@ const methods = {
     this._dynamicMethods ??= {};
     if (sender instanceof NativeSender) {
       sender.open(logger);
+      use(this, sender);
     }
     sums?.moveTo(this, summing);
   },

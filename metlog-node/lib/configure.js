@@ -8,8 +8,9 @@ const { MetlogClient } = require('./client.js');
 const { metlogError } = require('./errors.js');
 const filters = require('./filters.js');
 const { NativeSender } = require('./native_sender.js');
+const { plainJson } = require('./plain.js');
 const { zmqPushSenderFactory } = require('./senders.js');
-const { tune } = require('./state.js');
+const { isShared, tune } = require('./state.js');
 
 /** Settings whose own settings may stand in an object: `sender: { class: ... }` is `senderClass`. */
 const TABLES = ['sender', 'filters'];
@@ -28,17 +29,36 @@ const FILE_VARIABLE = 'METLOG_CONFIG';
 
 let defaultClient;
 
+/** What the last configuration has made, and the next one ends. */
+let ownSender;
+
 /**
  * Sets the default client up and gives it back: by settings, over `METLOG_*` variables, over the TOML file that is named
  * here or by `METLOG_CONFIG`.
  * The client and its handles stay the same, however often this is called.
  */
 function configure(...given) {
-  const [file, settings] = isPath(given[0]) ? given : [process.env[FILE_VARIABLE] || undefined, given[0]];
-  const parts = partsOf(file, settings ?? {});
+  const { file, settings } = argumentsOf(given.filter((one) => one !== undefined && one !== null));
+  const parts = partsOf(file, settings);
   defaultClient ??= new MetlogClient();
   apply(defaultClient, parts);
   return defaultClient;
+}
+
+/** A file, if one is named, and settings, if there are any. */
+function argumentsOf(given) {
+  const [file, rest] = isPath(given[0])
+    ? [given[0], given.slice(1)]
+    : [process.env[FILE_VARIABLE] || undefined, given];
+  const [settings = {}, ...more] = rest;
+  if (!isTableLike(settings) || Array.isArray(settings) || more.length > 0) {
+    const wrong = more.length > 0 ? more[0] : settings;
+    throw metlogError(
+      'config',
+      `configure() was given ${described(wrong)}, expected settings in an object, and the path of a file before them`,
+    );
+  }
+  return { file, settings };
 }
 
 /** The default client; set up by `METLOG_*` variables if nobody has configured it, and then it throws as `configure`. */
@@ -52,7 +72,8 @@ function boundLate() {
     return getClient();
   } catch (error) {
     native.warn('config', `${error.message}; the defaults are used`);
-    defaultClient = new MetlogClient(zmqPushSenderFactory());
+    ownSender = zmqPushSenderFactory();
+    defaultClient = new MetlogClient(ownSender);
     return defaultClient;
   }
 }
@@ -63,11 +84,12 @@ function isPath(given) {
 
 /** What a client is set up with. */
 function partsOf(file, { sender, filters: given, handleSigterm = false, ...settings }) {
-  const ownSender = typeof sender?.sendMessage === 'function' ? sender : undefined;
+  const ready = typeof sender?.sendMessage === 'function' ? sender : undefined;
   const ownFilters = Array.isArray(given) ? given : [];
+  checkTables({ sender, filters: given });
   const named = flat({
     ...settings,
-    sender: ownSender === undefined ? sender : undefined,
+    sender: ready === undefined ? sender : undefined,
     filters: Array.isArray(given) ? undefined : given,
   });
   if (!ownFilters.every((filter) => typeof filter === 'function')) {
@@ -80,16 +102,22 @@ function partsOf(file, { sender, filters: given, handleSigterm = false, ...setti
   const rules = Object.entries(JSON.parse(found.filters)).map(([kind, value]) => PROVIDERS[kind](value));
   return {
     ...found,
-    sender: ownSender ?? new NativeSender(found.sender),
+    sender: ready ?? new NativeSender(found.sender),
+    isOwn: ready === undefined,
     filters: [...rules, ...ownFilters],
     handleSigterm,
   };
 }
 
 function apply(client, { sender, logger, severity, disabledTimers, filters: rules, ...rest }) {
-  const { aggregate, aggregateIntervalMs, maxNames, handleSigterm } = rest;
+  const { aggregate, aggregateIntervalMs, maxNames, handleSigterm, isOwn } = rest;
   tune(client, { aggregate, aggregateIntervalMs, maxNames });
   client.setup(sender, logger, severity, disabledTimers, rules);
+  // Nobody would end its threads for a minute. Another client may use it: then it stays.
+  if (ownSender !== undefined && !isShared(ownSender)) {
+    ownSender.closeApart();
+  }
+  ownSender = isOwn ? sender : undefined;
   if (handleSigterm) {
     client.handleSigterm();
   }
@@ -97,7 +125,7 @@ function apply(client, { sender, logger, severity, disabledTimers, filters: rule
 
 function read(settings, file) {
   try {
-    return native.configured(JSON.stringify(settings), file);
+    return native.configured(plainJson(settings), file);
   } catch (error) {
     throw metlogError(error.code, inOurCase(error.message), error);
   }
@@ -110,11 +138,28 @@ function flat(settings) {
     const isTable = TABLES.includes(name) && isTableLike(value);
     for (const [inner, one] of isTable ? Object.entries(value) : [[undefined, value]]) {
       if (one !== undefined && one !== null) {
-        named[inner === undefined ? snake(name) : `${name}_${snake(inner)}`] = plain(one);
+        named[inner === undefined ? snake(name) : `${name}_${snake(inner)}`] = plain(one, name);
       }
     }
   }
   return named;
+}
+
+/** The tables, as far as somebody has given them: each has another form besides. */
+function checkTables({ sender, filters: given }) {
+  const isTable = (value) => value === undefined || value === null || isTableLike(value);
+  if (!isTable(sender) || Array.isArray(sender)) {
+    const expected = 'settings by name, or an object with a method sendMessage';
+    throw metlogError('config', `configure(): sender is ${described(sender)}, expected ${expected}`);
+  }
+  if (!isTable(given)) {
+    const expected = 'settings by name, or a list of functions';
+    throw metlogError('config', `configure(): filters is ${described(given)}, expected ${expected}`);
+  }
+}
+
+function described(value) {
+  return typeof value === 'function' ? 'a function' : plainJson(value);
 }
 
 function isTableLike(value) {
@@ -122,7 +167,10 @@ function isTableLike(value) {
 }
 
 /** Names in a set, or a path as a URL, as the core takes them. */
-function plain(value) {
+function plain(value, name) {
+  if (typeof value === 'function' || typeof value === 'symbol') {
+    throw metlogError('config', `configure(): ${name} is a ${typeof value}, expected a value`);
+  }
   if (value instanceof Set) {
     return [...value];
   }

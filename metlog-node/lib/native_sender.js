@@ -177,6 +177,11 @@ class NativeSender {
   closeAsync(timeoutMs) {
     return native.closeAsync(this.#handle, millisOf(timeoutMs));
   }
+
+  /** As `close`, and nobody waits for it. */
+  closeApart() {
+    native.closeApart(this.#handle, TIMEOUT_MS);
+  }
 }
 
 /** A time to wait, in whole milliseconds that the addon can hold; what is none is the usual one. */

@@ -36,4 +36,25 @@ function tune(client, summing) {
   stateOf(client).summing = summing;
 }
 
-module.exports = { stateOf, tune };
+/** The client that has used a sender first. */
+const users = new WeakMap();
+
+/** Senders that several clients have used. */
+const shared = new WeakSet();
+
+/** Remembers that the client uses the sender. */
+function use(client, sender) {
+  const first = users.get(sender);
+  if (first === undefined) {
+    users.set(sender, new WeakRef(client));
+  } else if (first.deref() !== client) {
+    shared.add(sender);
+  }
+}
+
+/** True for a sender that more than one client has used. */
+function isShared(sender) {
+  return shared.has(sender);
+}
+
+module.exports = { isShared, stateOf, tune, use };

@@ -1,8 +1,11 @@
 //! Waiting for messages to leave, and the end.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, thread, time::Duration};
 
-use metlog_core::{Client, client, stats::ByReason};
+use metlog_core::{
+    Client, client,
+    stats::{ByReason, complain},
+};
 use napi::{
     Env, Task,
     bindgen_prelude::{AsyncTask, External},
@@ -83,6 +86,17 @@ pub fn close(sender: &External<Sender>, timeout_ms: u32) -> Report {
 #[napi(catch_unwind)]
 pub fn close_async(sender: &External<Sender>, timeout_ms: u32) -> AsyncTask<Close> {
     AsyncTask::new(Close::new(sender, timeout_ms))
+}
+
+/// Sends what is left and ends the sender, on a thread of its own: neither the event loop nor Node's pool is held up.
+/// It ends by itself, within the timeout; without it the sender ends when its handle is let go.
+#[napi(catch_unwind)]
+pub fn close_apart(sender: &External<Sender>, timeout_ms: u32) {
+    let close = Close::new(sender, timeout_ms);
+    let started = thread::Builder::new().name("metlog-close".to_owned()).spawn(move || close.run());
+    if let Err(error) = started {
+        complain("close", &format!("a sender that is replaced ends later: {error}"));
+    }
 }
 
 /// Ends every sender of the process.

@@ -43,6 +43,8 @@ test('filters of settings and functions are the filters of the client', () => {
 
 test('what cannot be used is named, all of it at once, and nothing changes', () => {
   const client = configure({ logger: 'before', sender: memorySenderFactory() });
+  const cyclic = [];
+  cyclic.push(cyclic);
   const table = [
     [
       [{ logger: 'after', queueByte: 1, severity: 9 }],
@@ -52,12 +54,79 @@ test('what cannot be used is named, all of it at once, and nothing changes', () 
     [[{ batchAge: 10 }], 'configure(): batchAge is 10, expected a time of at most a day, for example "10ms"'],
     [[{ sender: { class: 'udp' } }], /senderHost is not set, .*: senderClass is udp/],
     [[{ filters: [7] }], /filters is a list, expected functions/],
+    [[{ filters: 7 }], 'configure(): filters is 7, expected settings by name, or a list of functions'],
+    [[{ sender: 5 }], /^configure\(\): sender is 5, expected settings by name, or an object with a method/],
+    [[{ sender: 'udp' }], /^configure\(\): sender is "udp", expected settings by name/],
+    [[{ sender: [] }], /^configure\(\): sender is \[\], expected settings by name/],
+    [[{ logger: () => 'app' }], /^configure\(\): logger is a function/],
+    [[{ logger: cyclic }], /^configure\(\): logger is /],
+    [[{ severity: 50n }], /^configure\(\): severity is 50, expected/],
+    [[5], /^configure\(\) was given 5, expected settings in an object/],
+    [[[]], /^configure\(\) was given \[\], expected/],
+    [[() => 0], /^configure\(\) was given a function, expected/],
+    [[{ logger: 'after' }, { logger: 'later' }], /^configure\(\) was given \{"logger":"later"\}, expected/],
     [['/no/such/file.toml'], /cannot read the configuration \/no\/such\/file\.toml/, 'io'],
   ];
   for (const [given, message, code = 'config'] of table) {
     assert.throws(() => configure(...given), { code, message });
   }
   assert.equal(client.logger, 'before');
+});
+
+test('settings are found behind a file that is not there', () => {
+  for (const none of [undefined, null]) {
+    const client = configure(none, { logger: `behind ${none}`, severity: 3n, sender: memorySenderFactory() });
+    assert.deepEqual([client.logger, client.severity], [`behind ${none}`, 3]);
+  }
+});
+
+const THREADS = `
+  const { configure, counter, MetlogClient } = require('metlog');
+  const threads = () => require('node:fs').readdirSync('/proc/self/task').length;
+`;
+
+test('configured again, what the configuration before has made ends and nothing is lost', async (t) => {
+  const file = temporaryFile(t);
+  const source = `${THREADS}
+    configure({ sender: { class: 'file', filepath: ${JSON.stringify(file)} } });
+    const before = threads();
+    for (let n = 0; n < 50; n += 1) {
+      configure({ logger: String(n), sender: { class: 'file', filepath: ${JSON.stringify(file)} } }).info('x');
+      counter('n').incr();
+    }
+    const deadline = Date.now() + 10000;
+    const look = () => {
+      if (threads() > before + 5 && Date.now() < deadline) return setTimeout(look, 10);
+      console.log(threads() <= before + 5);
+    };
+    look();`;
+  const { stdout, stderr } = await run(source);
+  assert.deepEqual([stdout, stderr], ['true\n', '']);
+  const messages = messagesIn(file);
+  const lines = messages.filter(({ type }) => type === 'oldstyle').map(({ logger }) => Number(logger));
+  assert.deepEqual(
+    lines.sort((one, other) => one - other),
+    Array.from({ length: 50 }, (_, n) => n),
+  );
+  const sums = messages.filter(({ fields }) => fields.name === 'n');
+  assert.equal(
+    sums.reduce((all, { payload }) => all + Number(payload), 0),
+    50,
+  );
+});
+
+test('a sender that another client uses as well does not end', async (t) => {
+  const file = temporaryFile(t);
+  const settings = `{ sender: { class: 'file', filepath: ${JSON.stringify(file)} } }`;
+  const source = `${THREADS}
+    const other = new MetlogClient(configure(${settings}).sender, 'other');
+    configure(${settings});
+    setTimeout(() => other.info('still'), 100);`;
+  await run(source);
+  assert.deepEqual(
+    messagesIn(file).map(({ payload }) => payload),
+    ['still'],
+  );
 });
 
 test('settings come before the environment, and that before a file', async (t) => {
