@@ -21,7 +21,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-use super::files::{Disk, FileRef, Files, read_full_at, write_all_at};
+use super::check::{Sum, agrees};
+use super::files::{Disk, FileRef, Files, make_dirs, read_full_at, rewrite, write_all_at};
 use super::record::take;
 
 const MAGIC: [u8; 4] = *b"MCP1";
@@ -35,6 +36,8 @@ pub struct Checkpoint<S> {
     generation: u64,
     /// The file to write next: never the one that holds the newest good state.
     slot: u8,
+    /// Files whose directory entries this process has synced: whoever made them was perhaps killed before that.
+    entries_synced: u8,
     warning: Option<String>,
     state: PhantomData<fn() -> S>,
 }
@@ -50,10 +53,11 @@ impl<S: Serialize + DeserializeOwned + Default> Checkpoint<S> {
     /// Loads the newest readable state, or ordinal 0 and the default state when there is none.
     ///
     /// A file that is there and cannot be read never stops a consumer: it is logged and told by
-    /// [`Checkpoint::warning`].
+    /// [`Checkpoint::warning`]. What was found is written anew and synced: a process that was killed had perhaps not
+    /// done so, or its sync had failed, and segments are deleted on its word.
     ///
     /// # Errors
-    /// When the directory cannot be made, a file may not be read, or `name` is not a plain file name.
+    /// When the directory cannot be made, a file may not be read or written, or `name` is not a plain file name.
     pub fn load(dir: &Path, name: &str) -> io::Result<(Checkpoint<S>, u64, S)> {
         Checkpoint::load_with(Arc::new(Disk), dir, name)
     }
@@ -64,13 +68,14 @@ impl<S: Serialize + DeserializeOwned + Default> Checkpoint<S> {
         name: &str,
     ) -> io::Result<(Checkpoint<S>, u64, S)> {
         check_name(name)?;
-        files.create_dir(dir)?;
+        make_dirs(&*files, dir)?;
         let mut checkpoint = Checkpoint {
             files,
             dir: dir.to_owned(),
             name: name.to_owned(),
             generation: 0,
             slot: 0,
+            entries_synced: 0,
             warning: None,
             state: PhantomData,
         };
@@ -84,6 +89,9 @@ impl<S: Serialize + DeserializeOwned + Default> Checkpoint<S> {
         let newest = newest.unwrap_or_else(|| Slot { generation: 0, ordinal: 0, state: S::default() });
         checkpoint.generation = newest.generation;
         checkpoint.slot = 1 - slot;
+        if newest.generation > 0 {
+            checkpoint.make_safe(slot)?;
+        }
         Ok((checkpoint, newest.ordinal, newest.state))
     }
 
@@ -101,23 +109,32 @@ impl<S: Serialize + DeserializeOwned + Default> Checkpoint<S> {
         let generation = self.generation.saturating_add(1);
         let bytes = encode(generation, ordinal, state)?;
         let (file, created) = self.open_slot()?;
+        let sync_entry = created || self.entries_synced < 2;
         write_all_at(&*file, &bytes, 0)?;
         file.truncate(super::files::byte_count(bytes.len()))?;
         file.sync()?;
-        if created {
+        if sync_entry {
             self.files.sync_dir(&self.dir)?;
+            self.entries_synced = self.entries_synced.saturating_add(1);
         }
         self.generation = generation;
         self.slot = 1 - self.slot;
         Ok(())
     }
 
-    /// The file to write. One whose directory entry may not be safe yet counts as created.
+    /// Into the same file: the other one holds what counts should this one not be on the disk yet.
+    fn make_safe(&self, slot: u8) -> io::Result<()> {
+        let file = self.files.open(&self.path(slot))?;
+        rewrite(&*file, 0, file.length()?)?;
+        file.sync()?;
+        self.files.sync_dir(&self.dir)
+    }
+
+    /// The file to write, and whether it was made now.
     fn open_slot(&self) -> io::Result<(FileRef, bool)> {
         let path = self.path(self.slot);
-        let first_turns = self.generation < 2;
         match self.files.open(&path) {
-            Ok(file) => Ok((file, first_turns)),
+            Ok(file) => Ok((file, false)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((self.files.create(&path)?, true)),
             Err(error) => Err(error),
         }
@@ -192,7 +209,7 @@ fn decode<S: DeserializeOwned>(bytes: &[u8]) -> Option<Slot<S>> {
     let length = usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok()?;
     let check = u32::from_le_bytes(take(&mut rest)?);
     let state = rest.get(..length)?;
-    if crc32c::crc32c_append(crc32c::crc32c(head), state) != check {
+    if !agrees(Sum::Checkpoint, crc32c::crc32c_append(crc32c::crc32c(head), state), check) {
         return None;
     }
     Some(Slot { generation, ordinal, state: rmp_serde::from_slice(state).ok()? })
@@ -237,12 +254,13 @@ mod tests {
         let (mut checkpoint, ..) = load(dir.path());
         checkpoint.save(1, &state(1)).unwrap();
         checkpoint.save(2, &state(2)).unwrap();
-        let newest = dir.path().join("rollup.1");
-        let good = fs::read(&newest).unwrap();
+        let (older, newest) = (dir.path().join("rollup.0"), dir.path().join("rollup.1"));
+        let (first, good) = (fs::read(&older).unwrap(), fs::read(&newest).unwrap());
         for at in 0..good.len() {
             let mut flipped = good.clone();
             flipped[at] ^= 1;
             for bad in [&flipped[..], &good[..at]] {
+                fs::write(&older, &first).unwrap();
                 fs::write(&newest, bad).unwrap();
                 let (mut again, ordinal, found) = load(dir.path());
                 assert_eq!((ordinal, found), (1, state(1)), "byte {at}");

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{Files, SpoolFile, byte_count, read_full_at, write_all_at};
+use super::files::{Files, SpoolFile, byte_count, make_dirs, read_full_at, rewrite, write_all_at};
 use super::scan::Damage;
 
 /// Bound of `damaged/`. Beyond it damage is still counted and marked by an empty file.
@@ -59,6 +59,9 @@ impl Damaged {
     /// Moves a whole segment away.
     pub(super) fn set_aside(&self, segment: &Path) -> io::Result<PathBuf> {
         self.make_dir()?;
+        let file = self.files.open(segment)?;
+        rewrite(&*file, 0, file.length()?)?;
+        file.sync()?;
         let name = segment.file_name().unwrap_or_default().to_string_lossy();
         let taken = self.files.list(&self.dir)?;
         let mut free = (0_u32..).map(|n| if n == 0 { name.to_string() } else { format!("{name}.{n}") });
@@ -70,8 +73,7 @@ impl Damaged {
     }
 
     fn make_dir(&self) -> io::Result<()> {
-        self.files.create_dir(&self.dir)?;
-        self.files.sync_dir(&self.spool)
+        make_dirs(&*self.files, &self.dir)
     }
 
     fn kept_bytes(&self) -> u64 {

@@ -11,6 +11,9 @@ use std::sync::Arc;
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
 
+/// Copied at a time.
+const COPY_BYTES: usize = 256 * 1024;
+
 /// One open file, read and written at given offsets.
 pub(super) trait SpoolFile: fmt::Debug + Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
@@ -23,10 +26,11 @@ pub(super) trait SpoolFile: fmt::Debug + Send + Sync {
 /// A shared open file.
 pub(super) type FileRef = Arc<dyn SpoolFile>;
 
-/// The directory operations a spool needs.
+/// What a spool asks of the system besides: directories, locks, random bytes.
 pub(super) trait Files: fmt::Debug + Send + Sync {
-    /// Makes the directory and its parents; one that exists is fine.
+    /// Makes one directory, failing with `AlreadyExists` when there is one. See [`make_dirs`].
     fn create_dir(&self, path: &Path) -> io::Result<()>;
+    fn is_dir(&self, path: &Path) -> bool;
     /// Names of the entries of a directory.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Makes an empty file, emptying one that is there.
@@ -39,6 +43,8 @@ pub(super) trait Files: fmt::Debug + Send + Sync {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes an exclusive lock that ends when the result is dropped; `None` when somebody else holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send>>>;
+    /// Random bytes for salts and identities: asked for here, so that a simulated system can be repeated.
+    fn random(&self, buffer: &mut [u8]) -> Result<(), getrandom::Error>;
 }
 
 /// The real file system.
@@ -69,12 +75,11 @@ impl SpoolFile for File {
 
 impl Files for Disk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        if path.is_dir() {
-            return Ok(());
-        }
-        DirBuilder::new().recursive(true).mode(DIR_MODE).create(path)?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        self.sync_dir(parent.unwrap_or(Path::new(".")))
+        DirBuilder::new().mode(DIR_MODE).create(path)
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        path.is_dir()
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
@@ -117,12 +122,37 @@ impl Files for Disk {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+
+    fn random(&self, buffer: &mut [u8]) -> Result<(), getrandom::Error> {
+        getrandom::fill(buffer)
+    }
 }
 
 fn read_write() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(FILE_MODE);
     options
+}
+
+/// Makes a directory and its parents, each synced into its own parent before the next. One that exists is synced into
+/// its parent all the same: who made it was perhaps killed before that.
+pub(super) fn make_dirs(files: &dyn Files, path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .map_or(Path::new("/"), |parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    if files.is_dir(path) {
+        return match files.sync_dir(parent) {
+            // A parent that may only be passed through: whoever made this directory answers for it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            other => other,
+        };
+    }
+    make_dirs(files, parent)?;
+    match files.create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    files.sync_dir(parent)
 }
 
 /// Writes all of `bytes` at `offset`: one system call unless the kernel takes less.
@@ -137,6 +167,25 @@ pub(super) fn write_all_at(file: &dyn SpoolFile, mut bytes: &[u8], mut offset: u
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+    Ok(())
+}
+
+/// Writes a stretch of a file anew as it is read. After a sync that failed, a kernel may show bytes that are not on the
+/// disk and that it will not write again: a later sync is to be believed only for what was written since.
+pub(super) fn rewrite(file: &dyn SpoolFile, from: u64, to: u64) -> io::Result<()> {
+    let most = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(COPY_BYTES);
+    let mut buffer = vec![0; most];
+    let mut offset = from;
+    while offset < to {
+        let left = usize::try_from(to.saturating_sub(offset)).unwrap_or(usize::MAX).min(most);
+        let part = buffer.get_mut(..left).unwrap_or_default();
+        let count = read_full_at(file, part, offset)?;
+        if count == 0 {
+            break;
+        }
+        write_all_at(file, part.get(..count).unwrap_or_default(), offset)?;
+        offset = offset.saturating_add(byte_count(count));
     }
     Ok(())
 }

@@ -8,15 +8,14 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
-use super::checkpoint::Checkpoint;
 use super::damage::Damaged;
 use super::error::{AppendError, SpoolError};
-use super::files::{Disk, Files, SpoolFile};
+use super::files::{Disk, Files, SpoolFile, make_dirs};
 use super::identity::SenderId;
 use super::index::Index;
 use super::reader::Reader;
 use super::record::NewRecord;
-use super::recovery::{self, Meta, Recovery};
+use super::recovery::{self, Recovery};
 use super::scan::Damage;
 use super::segment;
 use super::stats::{Outcome, SpoolStats};
@@ -54,7 +53,7 @@ impl Default for SpoolOptions {
 /// A handle to the spool of a daemon. Clones are cheap; the owner calls [`Spool::close`].
 #[derive(Debug, Clone)]
 pub struct Spool {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     owned: Arc<Mutex<Owned>>,
 }
 
@@ -77,7 +76,6 @@ pub(super) struct Shared {
 /// What is given back by `close`.
 struct Owned {
     thread: Option<JoinHandle<()>>,
-    meta: Option<Checkpoint<Meta>>,
     lock: Option<Box<dyn Send>>,
 }
 
@@ -101,7 +99,23 @@ impl Spool {
         dir: &Path,
         options: SpoolOptions,
     ) -> Result<(Spool, Recovery), SpoolError> {
-        files.create_dir(dir).map_err(SpoolError::io("make the directory", dir))?;
+        let (spool, recovery) = Spool::open_unsynced(files, dir, options)?;
+        let shared = Arc::clone(&spool.shared);
+        let thread = thread::Builder::new()
+            .name("spool-sync".to_owned())
+            .spawn(move || sync::run(&shared))
+            .map_err(SpoolError::io("start the thread of", dir))?;
+        lock(&spool.owned).thread = Some(thread);
+        Ok((spool, recovery))
+    }
+
+    /// Without the thread: nothing is synced but by [`sync::plan`], [`sync::sync`] and [`sync::settle`].
+    pub(super) fn open_unsynced(
+        files: Arc<dyn Files>,
+        dir: &Path,
+        options: SpoolOptions,
+    ) -> Result<(Spool, Recovery), SpoolError> {
+        make_dirs(&*files, dir).map_err(SpoolError::io("make the directory", dir))?;
         let lock = files.lock(&dir.join("lock")).map_err(SpoolError::io("lock", dir.join("lock")))?;
         let Some(lock) = lock else { return Err(SpoolError::Locked { dir: dir.to_owned() }) };
         let damaged = Damaged::new(Arc::clone(&files), dir);
@@ -118,14 +132,7 @@ impl Spool {
             settled: Condvar::new(),
             damaged,
         });
-        let thread = thread::Builder::new()
-            .name("spool-sync".to_owned())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || sync::run(&shared)
-            })
-            .map_err(SpoolError::io("start the thread of", dir))?;
-        let owned = Owned { thread: Some(thread), meta: Some(opened.meta), lock: Some(lock) };
+        let owned = Owned { thread: None, lock: Some(lock) };
         Ok((Spool { shared, owned: Arc::new(Mutex::new(owned)) }, opened.report))
     }
 
@@ -203,9 +210,11 @@ impl Spool {
 
     /// Makes `consumer` hold back what comes after `through`, the ordinal of its checkpoint. With no consumer at all
     /// nothing is ever deleted. An ordinal past the last one counts as in [`Spool::reader`].
+    ///
+    /// Deletes nothing: after a start the first to register is ahead of others that have not yet. All consumers are to
+    /// be registered before one of them releases.
     pub fn register(&self, consumer: &str, through: u64) {
         lock(&self.shared.index).register(consumer, through);
-        self.shared.delete_released();
     }
 
     /// Lets go of everything `consumer` held back: it is no longer configured.
@@ -227,19 +236,19 @@ impl Spool {
         lock(&self.shared.index).closed = true;
         // An append that saw the spool open is waited for: it holds this lock.
         drop(lock(&self.shared.writer));
+        lock(&self.shared.index).ending = true;
         self.shared.work.notify_all();
         self.shared.settled.notify_all();
         if owned.thread.take().is_some_and(|thread| thread.join().is_err()) {
             error!(dir = %self.shared.dir.display(), "the thread spool-sync had panicked");
         }
         self.shared.settled.notify_all();
-        if let Some(mut meta) = owned.meta.take() {
-            let state = Meta { sender: self.shared.sender, next: lock(&self.shared.writer).next };
-            if let Err(error) = meta.save(self.synced(), &state) {
-                warn!(%error, "last ordinal not saved; the next start goes by the segments alone");
-            }
+        let Some(_until_all_is_saved) = owned.lock.take() else { return };
+        let mut writer = lock(&self.shared.writer);
+        let (safe, next) = (lock(&self.shared.index).safe(), writer.next);
+        if let Err(error) = writer.numbers.save(safe, next) {
+            warn!(%error, "last ordinal not saved; the next start goes by the segments alone");
         }
-        owned.lock = None;
     }
 }
 
@@ -253,6 +262,8 @@ impl Shared {
             }
         }
         if !released.is_empty() {
+            // Not before: a sync of the directory that is under way would be taken for one of these removals.
+            lock(&self.index).directory_dirty = true;
             self.work.notify_all();
         }
     }

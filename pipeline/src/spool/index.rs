@@ -49,8 +49,13 @@ pub(super) struct Index {
     consumers: BTreeMap<String, u64>,
     /// Of `counts.appended_records`, those that were synced or given up.
     pub(super) settled_records: u64,
+    /// Buffered: the lowest ordinal that a failed sync left in the spool, perhaps not on the disk.
+    pub(super) doubtful: Option<u64>,
     pub(super) directory_dirty: bool,
+    /// Appends are refused.
     pub(super) closed: bool,
+    /// None is under way any more: the sync thread ends once all is settled.
+    pub(super) ending: bool,
     refused: bool,
     disk_full: Option<Instant>,
     pub(super) counts: SpoolStats,
@@ -116,6 +121,13 @@ impl Index {
         dirty.map(|(first, segment)| (*first, segment.clone())).collect()
     }
 
+    /// Ordinal up to which everything is on the disk, as far as it was not given up.
+    pub(super) fn safe(&self) -> u64 {
+        let dirty = self.segments.iter().find(|(_, segment)| segment.synced < segment.length);
+        let first = dirty.map(|(first, _)| *first).into_iter().chain(self.doubtful).min();
+        first.map_or(self.synced, |first| self.synced.min(first.saturating_sub(1)))
+    }
+
     /// Forgets everything that was not synced, which is in the segments `failed`.
     pub(super) fn give_up(&mut self, failed: &[(u64, Segment)]) {
         if let Some(from) = self.first_unsettled() {
@@ -131,6 +143,20 @@ impl Index {
                 self.add_segment(*first, kept);
             }
         }
+    }
+
+    /// Buffered: readers may have passed on what was not synced. It stays, and a power cut can take it; a segment
+    /// without a record goes, since its header may not be on the disk either.
+    pub(super) fn keep_unsynced(&mut self, failed: &[(u64, Segment)]) {
+        for (first, segment) in failed {
+            if segment.length <= HEADER_BYTES {
+                self.remove_segment(*first);
+                continue;
+            }
+            self.mark_synced(*first, segment.length);
+            self.doubtful = Some(self.doubtful.map_or(*first, |before| before.min(*first)));
+        }
+        self.directory_dirty = true;
     }
 
     fn remember_given_up(&mut self, lost: RangeInclusive<u64>) {
@@ -201,7 +227,6 @@ impl Index {
             self.remove_segment(*first);
         }
         if !released.is_empty() {
-            self.directory_dirty = true;
             self.refused = false;
             let deleted = u64::try_from(released.len()).unwrap_or(u64::MAX);
             self.counts.deleted_segments = self.counts.deleted_segments.saturating_add(deleted);

@@ -13,15 +13,20 @@
 //!
 //! Invariants:
 //! - Readers see a record only after a sync that succeeded (`durability = "sync"`).
-//! - An ordinal names one record for ever. Ordinals rise, but they can jump: over records that were damaged, given up
+//! - An ordinal names one record for ever (numbers.rs). Ordinals rise, but they can jump: over records that were damaged, given up
 //!   after a failed sync, or cut off with a torn tail. Consumers and links must accept a jump.
 //! - A sync that failed is never repeated and then believed. See [`Spool::outcome`] for how an appender learns of it.
 //! - Opening never refuses because of what the bytes say: it cuts, skips, sets aside, counts and reports.
 //!
-//! Locks: `writer` (held during a write) before `index` (held for a few lines). No lock is held during a sync.
+//! Locks: `writer` (held during a write) before `index` (held for a few lines). No lock is held during a sync, but
+//! `writer` while what a failed one has left is cut off, and while buffered ordinals are reserved.
+//!
+//! All of it goes through the traits of files.rs; model.rs runs it over a file system that forgets and tears
+//! (simulated.rs). What that tries and found: docs/durability.md.
 //!
 //! The owner calls [`Spool::close`]. Handles are clones and do nothing when dropped.
 
+mod check;
 mod checkpoint;
 mod damage;
 mod error;
@@ -30,6 +35,7 @@ mod handle;
 mod identity;
 mod index;
 pub mod inspect;
+mod numbers;
 mod reader;
 mod record;
 mod recovery;
@@ -40,6 +46,10 @@ mod sync;
 mod writer;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
@@ -49,6 +59,8 @@ mod tests_crash;
 mod tests_faults;
 #[cfg(test)]
 mod tests_inspect;
+#[cfg(test)]
+mod tests_model;
 
 pub use checkpoint::Checkpoint;
 pub use error::{AppendError, SpoolError};

@@ -16,6 +16,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::check::{Sum, agrees};
 use super::files::byte_count;
 use super::identity::{LinkTag, SenderId};
 
@@ -105,7 +106,7 @@ impl Codec {
         let least = if linked { MIN_RECORD_BYTES + TAG_BYTES } else { MIN_RECORD_BYTES };
         let plausible =
             flags <= FLAG_LINK && ordinals.contains(&ordinal) && (least..=MAX_RECORD_BYTES).contains(&length);
-        if !plausible || self.check(content) != u32::from_le_bytes(*check) {
+        if !plausible || !agrees(Sum::RecordHead, self.check(content), u32::from_le_bytes(*check)) {
             return None;
         }
         Some(Head { length: usize::try_from(length).ok()?, ordinal, linked })
@@ -114,7 +115,7 @@ impl Codec {
     /// Reads the record that `head` announced; `bytes` are exactly its `length` bytes.
     pub(super) fn record(self, head: Head, bytes: &[u8]) -> Option<Record> {
         let (content, check) = bytes.split_last_chunk::<4>()?;
-        if self.check(content) != u32::from_le_bytes(*check) {
+        if !agrees(Sum::Record, self.check(content), u32::from_le_bytes(*check)) {
             return None;
         }
         let mut rest = content.get(HEAD_BYTES..)?;

@@ -1,7 +1,8 @@
 //! Opening: finds out what a spool holds, whatever happened to it.
 //!
 //! Only the last segment is read: an older one ends where the next begins, and readers check it as they go.
-//! What is found is synced before anybody sees it, since a process that was killed had perhaps not done so.
+//! What is found is synced before anybody sees it, since a process that was killed had perhaps not done so. What is not
+//! known to have been safe is first written anew: a sync of it may have failed, and then only new writes reach the disk.
 //!
 //! Ordinals are never used twice: after a torn tail, or after a segment that had to be set aside, the next record gets
 //! an ordinal past all that the lost bytes can have held, in a segment of its own. The incarnation is raised when
@@ -11,14 +12,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::checkpoint::Checkpoint;
 use super::damage::Damaged;
 use super::error::SpoolError;
-use super::files::{FileRef, Files, read_full_at};
+use super::files::{FileRef, Files, read_full_at, rewrite};
 use super::identity::SenderId;
 use super::index::{Index, Segment};
+use super::numbers::{Meta, Numbers};
 use super::record::{Codec, MIN_RECORD_BYTES};
 use super::scan::{Damage, Found, Limit, Scanner};
 use super::segment::{self, HEADER_BYTES, Header};
@@ -76,19 +76,9 @@ impl fmt::Display for Recovery {
     }
 }
 
-/// State of the checkpoint `meta`, whose ordinal is the last one that was safe when it was saved.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Meta {
-    pub(super) sender: SenderId,
-    /// The ordinal that was next.
-    pub(super) next: u64,
-}
-
 /// A spool as recovery leaves it.
 pub(super) struct Opened {
     pub(super) sender: SenderId,
-    pub(super) meta: Checkpoint<Meta>,
     pub(super) index: Index,
     pub(super) writer: Writer,
     pub(super) report: Recovery,
@@ -105,31 +95,38 @@ struct Pass<'a> {
     last: u64,
     /// Lowest ordinal that no record can have had.
     next: u64,
+    meta: Checkpoint<Meta>,
+    state: Meta,
+    floor: u64,
+    /// Last ordinal that is known to be on the disk.
+    safe: u64,
     /// Records are missing that were perhaps sent already.
     lost: bool,
 }
 
 /// Recovers the spool in `dir`, which is locked.
 pub(super) fn open(files: &Arc<dyn Files>, dir: &Path, damaged: &Damaged) -> Result<Opened, SpoolError> {
-    let (mut meta, floor, mut state) = Checkpoint::<Meta>::load_with(Arc::clone(files), dir, "meta")
+    let (meta, floor, state) = Checkpoint::<Meta>::load_with(Arc::clone(files), dir, "meta")
         .map_err(SpoolError::io("read the identity in", dir))?;
     let index = Index::default();
     let next = state.next.max(1);
-    let mut pass =
-        Pass { files, dir, damaged, report: Recovery::default(), index, last: 0, next, lost: false };
+    let report = Recovery::default();
+    let (last, safe, lost) = (0, floor, false);
+    let mut pass = Pass { files, dir, damaged, report, index, last, next, meta, state, floor, safe, lost };
     pass.find_segments()?;
     let current = pass.scan_last()?;
     pass.compare_with(floor);
     pass.sync_found()?;
-    if let Some(warning) = meta.warning() {
+    if let Some(warning) = pass.meta.warning() {
         pass.report.warnings.push(warning.to_owned());
         pass.lost = true;
     }
-    pass.identify(&mut meta, &mut state)?;
-    let Pass { report, index, last, next, .. } = pass;
+    pass.identify()?;
+    let Pass { report, index, last, next, meta, state, .. } = pass;
     // Only without a gap may the last segment be written on.
     let current = current.filter(|_| last.saturating_add(1) == next);
-    Ok(Opened { sender: state.sender, meta, index, writer: Writer::new(next, current), report })
+    let numbers = Numbers::new(meta, state.sender, last);
+    Ok(Opened { sender: state.sender, index, writer: Writer::new(next, current, numbers), report })
 }
 
 impl Pass<'_> {
@@ -146,6 +143,7 @@ impl Pass<'_> {
             let count = read_full_at(&*file, &mut bytes, 0).unwrap_or(0);
             let header = Header::decode(bytes.get(..count).unwrap_or_default());
             if let Some(header) = header.filter(|header| header.first == first) {
+                self.safe = self.safe.max(header.safe);
                 let file = Some(file);
                 let found = Segment { salt: header.salt, length, readable: length, synced: 0, file };
                 self.index.add_segment(first, found);
@@ -159,6 +157,7 @@ impl Pass<'_> {
     fn without_header(&mut self, first: u64, length: u64) -> Result<(), SpoolError> {
         let path = segment::path(self.dir, first);
         self.use_up(first, length);
+        self.keep_next()?;
         if length < HEADER_BYTES {
             self.report.torn_bytes = self.report.torn_bytes.saturating_add(length);
             return self.files.remove(&path).map_err(SpoolError::io("remove", &path));
@@ -173,6 +172,17 @@ impl Pass<'_> {
     /// Goes past the ordinals that lost bytes can have held.
     fn use_up(&mut self, first: u64, bytes: u64) {
         self.next = self.next.max(first.saturating_add(bytes / MIN_RECORD_BYTES).saturating_add(1));
+    }
+
+    /// Puts down the next ordinal before the bytes go that tell it: a crash in between must not give one again.
+    fn keep_next(&mut self) -> Result<(), SpoolError> {
+        self.state.next = self.next;
+        for _ in 0..2 {
+            self.meta
+                .save(self.floor, &self.state)
+                .map_err(SpoolError::io("save the next ordinal in", self.dir))?;
+        }
+        Ok(())
     }
 
     /// Reads the last segment, cuts its torn tail, and tells where it can be written on.
@@ -194,6 +204,7 @@ impl Pass<'_> {
         self.next = self.next.max(self.last.saturating_add(1));
         if end < length {
             self.use_up(self.last.saturating_add(1), length.saturating_sub(end));
+            self.keep_next()?;
             self.cut(first, end, &file)?;
         }
         Ok(Some(Current { first, file, codec: Codec::new(salt), length: end }))
@@ -236,8 +247,15 @@ impl Pass<'_> {
     /// Syncs what was found, and tells its sizes.
     fn sync_found(&mut self) -> Result<(), SpoolError> {
         let last = self.index.segments.keys().next_back().copied();
-        for (first, segment) in &mut self.index.segments {
+        let ends = self.index.segments.keys().skip(1).map(|next| next.saturating_sub(1));
+        let ends: Vec<u64> = ends.chain([self.last]).collect();
+        for ((first, segment), end) in self.index.segments.iter_mut().zip(ends) {
             if let Some(file) = &segment.file {
+                if end > self.safe || end < *first {
+                    let from = if *first > self.safe { 0 } else { offset_after(*first, segment, self.safe) };
+                    rewrite(&**file, from, segment.length)
+                        .map_err(SpoolError::io("write anew", segment::path(self.dir, *first)))?;
+                }
                 file.sync().map_err(SpoolError::io("sync", segment::path(self.dir, *first)))?;
             }
             segment.synced = segment.length;
@@ -261,7 +279,8 @@ impl Pass<'_> {
 
     /// Makes the identity, or gives it a new incarnation, and keeps a jump of the ordinals. Saved twice: a slot damaged
     /// later must not bring the old one back.
-    fn identify(&mut self, meta: &mut Checkpoint<Meta>, state: &mut Meta) -> Result<(), SpoolError> {
+    fn identify(&mut self) -> Result<(), SpoolError> {
+        let (meta, state) = (&mut self.meta, &mut self.state);
         let unknown = state.sender == SenderId::default();
         let jumps = self.next > self.last.saturating_add(1).max(state.next);
         if !unknown && !self.lost && !jumps {
@@ -270,7 +289,7 @@ impl Pass<'_> {
         self.report.created = unknown && self.report.segments == 0 && !self.lost;
         self.report.new_identity = (unknown || self.lost) && !self.report.created;
         if unknown {
-            getrandom::fill(&mut state.sender.id)?;
+            self.files.random(&mut state.sender.id)?;
         }
         if unknown || self.lost {
             state.sender.incarnation = state.sender.incarnation.saturating_add(1);
@@ -280,5 +299,20 @@ impl Pass<'_> {
             meta.save(self.last, state).map_err(SpoolError::io("save the identity in", self.dir))?;
         }
         Ok(())
+    }
+}
+
+/// Offset of a segment behind the record `ordinal`.
+fn offset_after(first: u64, segment: &Segment, ordinal: u64) -> u64 {
+    let Some(file) = segment.file.clone() else { return 0 };
+    let mut scanner = Scanner::new(file, segment.salt, first);
+    let limit = Limit { bytes: segment.length, last: u64::MAX };
+    loop {
+        let before = scanner.place.offset;
+        match scanner.next(limit) {
+            Found::Record(record) if record.ordinal <= ordinal => {}
+            Found::Damage(_) => {}
+            Found::Record(_) | Found::Tail(_) | Found::End => return before,
+        }
     }
 }

@@ -3,26 +3,31 @@
 //! ```text
 //! offset  size  all numbers little endian
 //!      0     8  magic "METSPOOL"
-//!      8     2  version, 1
+//!      8     2  version, 2
 //!     10     2  0
 //!     12     8  salt: random, goes into the check of every record (record.rs)
 //!     20     8  ordinal of the first record, the same as in the file's name
-//!     28    16  id of the spool
+//!     28     8  ordinal up to which all was safe when the segment was begun (version 1: the id of the spool, 16 bytes)
+//!     36     8  the first half of the id of the spool
 //!     44     4  CRC32C of bytes 0..44
 //!     48        records, one after another, their ordinals without a gap
 //! ```
+//!
+//! Version 1 is read as well. The ordinal that was safe tells a start how far back it cannot trust what it reads to be
+//! on the disk (recovery.rs).
 //!
 //! The name is the first ordinal in 20 decimal digits and `.seg`, so that names sort like ordinals.
 
 use std::path::{Path, PathBuf};
 
+use super::check::{Sum, agrees};
 use super::record::take;
 
 /// Bytes before the first record.
 pub(super) const HEADER_BYTES: u64 = 48;
 const HEADER_LENGTH: usize = 48;
 const MAGIC: [u8; 8] = *b"METSPOOL";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const EXTENSION: &str = ".seg";
 
 /// What the first bytes of a segment say.
@@ -30,7 +35,9 @@ const EXTENSION: &str = ".seg";
 pub(super) struct Header {
     pub(super) salt: u64,
     pub(super) first: u64,
-    pub(super) spool: [u8; 16],
+    /// Records up to this one were on disk when the segment was begun.
+    pub(super) safe: u64,
+    pub(super) spool: [u8; 8],
 }
 
 impl Header {
@@ -41,6 +48,7 @@ impl Header {
         bytes.extend_from_slice(&[0; 2]);
         bytes.extend_from_slice(&self.salt.to_le_bytes());
         bytes.extend_from_slice(&self.first.to_le_bytes());
+        bytes.extend_from_slice(&self.safe.to_le_bytes());
         bytes.extend_from_slice(&self.spool);
         let check = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&check.to_le_bytes());
@@ -51,14 +59,18 @@ impl Header {
     pub(super) fn decode(bytes: &[u8]) -> Option<Header> {
         let (content, check) = bytes.first_chunk::<HEADER_LENGTH>()?.split_last_chunk::<4>()?;
         let mut rest = content;
-        let known = take(&mut rest)? == MAGIC && u16::from_le_bytes(take(&mut rest)?) == VERSION;
-        if !known || crc32c::crc32c(content) != u32::from_le_bytes(*check) {
+        let magic = take(&mut rest)?;
+        let version = u16::from_le_bytes(take(&mut rest)?);
+        let known = magic == MAGIC && (1..=VERSION).contains(&version);
+        if !known || !agrees(Sum::Segment, crc32c::crc32c(content), u32::from_le_bytes(*check)) {
             return None;
         }
         take::<2>(&mut rest)?;
         let salt = u64::from_le_bytes(take(&mut rest)?);
         let first = u64::from_le_bytes(take(&mut rest)?);
-        Some(Header { salt, first, spool: take(&mut rest)? })
+        let safe = u64::from_le_bytes(take(&mut rest)?);
+        let safe = if version == 1 { first.saturating_sub(1) } else { safe };
+        Some(Header { salt, first, safe, spool: take(&mut rest)? })
     }
 }
 
@@ -80,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_header_survives_and_every_flipped_byte_is_noticed() {
-        let header = Header { salt: 0x0102_0304_0506_0708, first: 77, spool: [9; 16] };
+        let header = Header { salt: 0x0102_0304_0506_0708, first: 77, safe: 70, spool: [9; 8] };
         let bytes = header.encode();
         assert_eq!(bytes.len(), HEADER_LENGTH);
         assert_eq!(Header::decode(&bytes), Some(header));
@@ -89,6 +101,16 @@ mod tests {
             flipped[at] ^= 0x10;
             assert_eq!(Header::decode(&flipped), None, "byte {at} is not covered");
         }
+    }
+
+    #[test]
+    fn a_header_of_version_1_is_read() {
+        let mut bytes = b"METSPOOL\x01\0\0\0".to_vec();
+        bytes.extend_from_slice(&5_u64.to_le_bytes());
+        bytes.extend_from_slice(&77_u64.to_le_bytes());
+        bytes.extend_from_slice(&[9; 16]);
+        bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+        assert_eq!(Header::decode(&bytes), Some(Header { salt: 5, first: 77, safe: 76, spool: [9; 8] }));
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! and an idle spool syncs a single record at once.
 //!
 //! After a failed `fdatasync` Linux may call the lost pages clean, so that a second one succeeds without having written
-//! them. Hence a failure settles it: what was not synced is cut off and given up, and a new segment begins.
+//! them. Hence a failure settles it: what was not synced is cut off and given up, and a new segment begins. The cut is
+//! synced before anything else is taken, and what a start cannot know to be safe it writes anew (recovery.rs): neither
+//! a crash after the failure nor the kernel's memory of the lost pages brings back what was given up.
 
 use std::io;
 use std::sync::MutexGuard;
@@ -14,7 +16,7 @@ use tracing::error;
 
 use super::handle::{Durability, Shared, lock, wait};
 use super::index::{Index, Segment};
-use super::segment;
+use super::writer::Cut;
 
 /// `durability = "buffered"`: a power cut costs at most so much.
 const BUFFERED_INTERVAL: Duration = Duration::from_millis(500);
@@ -23,24 +25,24 @@ const BUFFERED_INTERVAL: Duration = Duration::from_millis(500);
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One group: everything that was appended when it was planned.
-struct Group {
+pub(super) struct Group {
     target: u64,
     /// Records appended since the spool was opened.
     records: u64,
     segments: Vec<(u64, Segment)>,
-    directory: bool,
+    pub(super) directory: bool,
 }
 
 /// Runs until the spool is closed and everything in it is settled.
 pub(super) fn run(shared: &Shared) {
     let mut logged: Option<Instant> = None;
-    while let Some(group) = next_group(shared) {
+    while let Some(index) = wait_for_work(shared) {
+        drop(index);
+        let group = plan(shared);
         let started = Instant::now();
-        let Err(error) = sync(shared, &group) else {
-            publish(shared, &group, started.elapsed());
-            continue;
-        };
-        let lost = fail(shared, &error);
+        let result = sync(shared, &group);
+        let lost = settle(shared, &group, &result, started.elapsed());
+        let Err(error) = result else { continue };
         if logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             logged = Some(Instant::now());
             error!(dir = %shared.dir.display(), %error, given_up = lost, "sync of the spool failed");
@@ -48,10 +50,10 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
-fn next_group(shared: &Shared) -> Option<Group> {
+fn wait_for_work(shared: &Shared) -> Option<MutexGuard<'_, Index>> {
     let mut index = lock(&shared.index);
     while !has_work(shared, &index) {
-        if index.closed {
+        if index.ending {
             return None;
         }
         index = wait(&shared.work, index, None)?;
@@ -59,12 +61,18 @@ fn next_group(shared: &Shared) -> Option<Group> {
     if shared.options.durability == Durability::Buffered {
         index = pause(shared, index);
     }
-    let directory = std::mem::take(&mut index.directory_dirty);
-    let (target, records) = (index.appended, index.counts.appended_records);
-    Some(Group { target, records, segments: index.unsynced(), directory })
+    Some(index)
 }
 
-fn has_work(shared: &Shared, index: &Index) -> bool {
+/// Gathers what is to be synced now.
+pub(super) fn plan(shared: &Shared) -> Group {
+    let mut index = lock(&shared.index);
+    let directory = std::mem::take(&mut index.directory_dirty);
+    let (target, records) = (index.appended, index.counts.appended_records);
+    Group { target, records, segments: index.unsynced(), directory }
+}
+
+pub(super) fn has_work(shared: &Shared, index: &Index) -> bool {
     let unsynced = match shared.options.durability {
         Durability::Sync => index.first_unsettled().is_some(),
         Durability::Buffered => index.segments.values().any(|segment| segment.synced < segment.length),
@@ -84,7 +92,7 @@ fn pause<'a>(shared: &'a Shared, mut index: MutexGuard<'a, Index>) -> MutexGuard
     index
 }
 
-fn sync(shared: &Shared, group: &Group) -> io::Result<()> {
+pub(super) fn sync(shared: &Shared, group: &Group) -> io::Result<()> {
     for file in group.segments.iter().filter_map(|(_, segment)| segment.file.as_ref()) {
         file.sync()?;
     }
@@ -92,6 +100,15 @@ fn sync(shared: &Shared, group: &Group) -> io::Result<()> {
         shared.files.sync_dir(&shared.dir)?;
     }
     Ok(())
+}
+
+/// Tells everybody what became of a group; returns how many records it cost.
+pub(super) fn settle(shared: &Shared, group: &Group, result: &io::Result<()>, took: Duration) -> u64 {
+    match result {
+        Ok(()) => publish(shared, group, took),
+        Err(error) => return fail(shared, error),
+    }
+    0
 }
 
 fn publish(shared: &Shared, group: &Group, took: Duration) {
@@ -117,32 +134,18 @@ fn fail(shared: &Shared, error: &io::Error) -> u64 {
     let before = index.counts.given_up_records;
     let failed = index.unsynced();
     match shared.options.durability {
-        Durability::Sync => {
-            index.give_up(&failed);
-            writer.abandon(&failed, true);
-            failed.iter().for_each(|(first, segment)| cut(shared, *first, segment));
-        }
-        // Readers may have passed these records on: they stay, and the log tells that a power cut can take them.
-        Durability::Buffered => {
-            failed.iter().for_each(|(first, segment)| index.mark_synced(*first, segment.length));
-            writer.abandon(&failed, false);
-        }
+        Durability::Sync => index.give_up(&failed),
+        Durability::Buffered => index.keep_unsynced(&failed),
     }
     let lost = index.counts.given_up_records.saturating_sub(before);
+    let left = |first: &u64| index.segments.get(first).map_or(0, |segment| segment.length);
+    let cuts = failed.iter().map(|(first, _)| Cut { first: *first, length: left(first) });
+    writer.cuts.extend(cuts.filter(|cut| cut.length == 0 || shared.options.durability == Durability::Sync));
+    writer.abandon(&failed);
     drop(index);
     shared.settled.notify_all();
-    lost
-}
-
-/// Cuts a segment back to what is safe. Where that fails too, the next start may find records that were given up;
-/// their appenders sent them again, and repeats are told by their origin.
-fn cut(shared: &Shared, first: u64, segment: &Segment) {
-    let path = segment::path(&shared.dir, first);
-    let result = match &segment.file {
-        Some(file) if segment.synced > 0 => file.truncate(segment.synced),
-        _ => shared.files.remove(&path),
-    };
-    if let Err(error) = result {
-        error!(segment = %path.display(), %error, "records whose sync failed could not be cut off");
+    if let Err(error) = shared.make_cuts(&mut writer) {
+        error!(dir = %shared.dir.display(), %error, "records whose sync failed are not cut off yet: nothing is taken");
     }
+    lost
 }

@@ -174,6 +174,10 @@ impl Files for FaultyDisk {
         Disk.create_dir(path)
     }
 
+    fn is_dir(&self, path: &Path) -> bool {
+        Disk.is_dir(path)
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         Disk.list(dir)
     }
@@ -208,5 +212,9 @@ impl Files for FaultyDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send>>> {
         Disk.lock(path)
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> Result<(), getrandom::Error> {
+        Disk.random(buffer)
     }
 }

@@ -6,6 +6,7 @@ use super::error::AppendError;
 use super::files::{FileRef, byte_count, write_all_at};
 use super::handle::{Durability, Shared, lock};
 use super::index::Segment;
+use super::numbers::Numbers;
 use super::record::{Codec, MAX_FRAME_BYTES, NewRecord, encoded_length};
 use super::segment::{self, HEADER_BYTES, Header};
 
@@ -19,7 +20,19 @@ pub(super) struct Writer {
     pub(super) next: u64,
     /// The segment being written; `None`: the next append begins one.
     pub(super) current: Option<Current>,
+    pub(super) numbers: Numbers,
+    /// What must be gone from the disk before anything else is taken.
+    pub(super) cuts: Vec<Cut>,
     buffer: Vec<u8>,
+}
+
+/// Bytes that were refused or given up: who appended them appends them again, so they must never come back.
+#[derive(Debug)]
+pub(super) struct Cut {
+    /// The segment, by its first ordinal.
+    pub(super) first: u64,
+    /// What stays of it; 0: nothing, not even its name.
+    pub(super) length: u64,
 }
 
 /// The segment being written.
@@ -32,16 +45,14 @@ pub(super) struct Current {
 }
 
 impl Writer {
-    pub(super) fn new(next: u64, current: Option<Current>) -> Writer {
-        Writer { next, current, buffer: Vec::new() }
+    pub(super) fn new(next: u64, current: Option<Current>, numbers: Numbers) -> Writer {
+        Writer { next, current, numbers, cuts: Vec::new(), buffer: Vec::new() }
     }
 
     /// Leaves the segment being written if its sync failed: the next append begins another.
-    pub(super) fn abandon(&mut self, failed: &[(u64, Segment)], removed: bool) {
+    pub(super) fn abandon(&mut self, failed: &[(u64, Segment)]) {
         let hit = |current: &Current| failed.iter().any(|(first, _)| *first == current.first);
-        // One without a record that is still there stays: another one would have its name.
-        let named = |current: &Current| removed || current.length > HEADER_BYTES;
-        if self.current.as_ref().is_some_and(|current| hit(current) && named(current)) {
+        if self.current.as_ref().is_some_and(hit) {
             self.current = None;
         }
     }
@@ -62,7 +73,9 @@ impl Shared {
         if records.is_empty() {
             return Ok(writer.next.saturating_sub(1));
         }
+        self.make_cuts(&mut writer).map_err(|error| self.refused(error))?;
         self.make_room(&mut writer, bytes)?;
+        self.reserve(&mut writer, records.len()).map_err(|error| self.refused(error))?;
         self.write(&mut writer, records, bytes).map_err(|error| self.refused(error))?;
         let count = byte_count(records.len());
         writer.next = writer.next.saturating_add(count);
@@ -75,6 +88,37 @@ impl Shared {
         }
         self.work.notify_all();
         Ok(last)
+    }
+
+    /// Cuts off what was refused or given up, and makes that safe. As long as it fails nothing is taken: a record that
+    /// is appended again must not be there twice after a crash.
+    pub(super) fn make_cuts(&self, writer: &mut Writer) -> io::Result<()> {
+        while let Some(Cut { first, length }) = writer.cuts.first() {
+            let path = segment::path(&self.dir, *first);
+            if *length > 0 {
+                let file = self.files.open(&path)?;
+                file.truncate(*length)?;
+                file.sync()?;
+            } else {
+                match self.files.remove(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    other => other?,
+                }
+                self.files.sync_dir(&self.dir)?;
+            }
+            writer.cuts.remove(0);
+        }
+        Ok(())
+    }
+
+    fn reserve(&self, writer: &mut Writer, records: usize) -> io::Result<()> {
+        match self.options.durability {
+            Durability::Sync => Ok(()),
+            Durability::Buffered => {
+                let next = writer.next.saturating_add(byte_count(records));
+                writer.numbers.reserve(next)
+            }
+        }
     }
 
     /// Checks the bound. Where only the last segment is in the way and nobody needs it any more, a new one is begun.
@@ -117,6 +161,7 @@ impl Shared {
         if let Err(error) = write_all_at(&*current.file, &writer.buffer, current.length) {
             if current.file.truncate(current.length).is_err() {
                 // Whole records may have been left behind. They were refused: their ordinals are not used again.
+                writer.cuts.push(Cut { first: current.first, length: current.length });
                 writer.current = None;
                 writer.next = writer.next.saturating_add(byte_count(records.len()));
             }
@@ -129,10 +174,14 @@ impl Shared {
     /// Makes the next segment. It and its directory entry are synced together with its first records.
     fn begin_segment(&self, writer: &mut Writer) -> io::Result<()> {
         let first = writer.next;
-        let salt = getrandom::u64().map_err(io::Error::other)?;
+        let mut salt = [0; 8];
+        self.files.random(&mut salt).map_err(io::Error::other)?;
+        let salt = u64::from_le_bytes(salt);
         let path = segment::path(&self.dir, first);
         let file = self.files.create(&path)?;
-        let header = Header { salt, first, spool: self.sender.id }.encode();
+        let safe = lock(&self.index).safe();
+        let spool = self.sender.id.first_chunk().copied().unwrap_or_default();
+        let header = Header { salt, first, safe, spool }.encode();
         if let Err(error) = write_all_at(&*file, &header, 0) {
             // Left behind it is empty or torn, which opening handles; and the next try writes it anew.
             let _ = self.files.remove(&path);
