@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -143,3 +144,21 @@ def test_a_sum_leaves_at_the_interval_configured(tmp_path):
         ("1", "other"),
         ("3", ""),
     ]
+
+
+def test_threads_that_come_first_together_get_one_client():
+    for _ in range(50):
+        CLIENT_HOLDER.__init__()
+        begin = threading.Barrier(4)
+        clients = []
+
+        def ask(begin=begin, clients=clients):
+            begin.wait()
+            clients.append(metlog.get_client())
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({id(client) for client in clients}) == 1

@@ -241,3 +241,44 @@ def test_a_program_that_execs_takes_no_socket_along(sidecar):
     assert "pipe:" in done.stdout, done.stderr
     assert "socket:" not in done.stdout
     assert sidecar.known_of("execs") == SENT
+
+
+def test_sigterm_off_the_main_thread_changes_nothing():
+    """The client was set up when the error came, so that the caller's second try found half of the first."""
+    program = """
+    import threading, metlog, metlog.config
+    client = metlog.configure(logger="before")
+    told = []
+    def attempt(call):
+        try:
+            call()
+        except metlog.exceptions.ConfigError as error:
+            told.append(str(error))
+    table = {"logger": "after", "sender": {"class": "metlog.senders.NoSendSender"}, "handle_sigterm": True}
+    for call in (
+        lambda: metlog.configure(logger="after", handle_sigterm=True),
+        lambda: metlog.config.client_from_dict_config(table, client),
+    ):
+        thread = threading.Thread(target=attempt, args=(call,))
+        thread.start()
+        thread.join()
+    print(len(told), client.logger)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "2 before\n"
+
+
+def test_sigterm_ends_the_first_process_of_a_container():
+    """The kernel spares it the default action: it closed every client and lived on."""
+    program = """
+    import os, signal, time, metlog
+    metlog.handle_sigterm()
+    # What such a process sees and what its kernel does.
+    os.getpid, os.kill = lambda: 1, lambda *_: None
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(1)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False)
+    assert done.returncode == 128 + signal.SIGTERM

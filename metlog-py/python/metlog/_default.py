@@ -7,6 +7,7 @@ none, so that decorators, code written for the originals and the functions of th
 from __future__ import annotations
 
 import os
+from _thread import RLock
 
 from metlog import _metlog
 from metlog._complain import complain_once
@@ -28,6 +29,11 @@ NAME = "metlog"
 
 # Names a TOML file; what `configure` is given comes before it.
 CONFIG_VARIABLE = "METLOG_CONFIG"
+
+# Held while the default client is set up. A thread that holds it when another forks is not in the child.
+_one_at_a_time = RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_at_a_time._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 def configure(
@@ -55,27 +61,29 @@ def configure(
     own_sender = None if sender is None else _own("sender", sender, keywords)
     own_filters = None if filters is None else _own("filters", filters, keywords)
     told = _metlog.Configuration("configure()", keywords, path or os.environ.get(CONFIG_VARIABLE) or None)
-    client = CLIENT_HOLDER.default_client
-    is_new = client is None
-    if client is None:
-        client = MetlogClient(NoSendSender())
-    client._set_up(
-        NativeSender(told.target) if own_sender is None else own_sender,
-        told.logger,
-        told.severity,
-        told.disabled_timers,
-        [*told.filters, *(own_filters or ())],
-        told.settings,
-    )
-    client._configuration = {"path": path, "sender": sender, "filters": filters, **settings}
-    if is_new:
-        name = told.logger or NAME
-        CLIENT_HOLDER.set_client(name, client)
-        CLIENT_HOLDER.set_default_client_name(name)
     if handle_sigterm:
         from metlog import _sigterm
 
+        # First, as it may refuse.
         _sigterm.handle_sigterm()
+    with _one_at_a_time:
+        client = CLIENT_HOLDER.default_client
+        is_new = client is None
+        if client is None:
+            client = MetlogClient(NoSendSender())
+        client._set_up(
+            NativeSender(told.target) if own_sender is None else own_sender,
+            told.logger,
+            told.severity,
+            told.disabled_timers,
+            [*told.filters, *(own_filters or ())],
+            told.settings,
+        )
+        client._configuration = {"path": path, "sender": sender, "filters": filters, **settings}
+        if is_new:
+            name = told.logger or NAME
+            CLIENT_HOLDER.set_client(name, client)
+            CLIENT_HOLDER.set_default_client_name(name)
     return client
 
 
@@ -84,7 +92,12 @@ def get_client() -> MetlogClient:
 
     Raises as `configure` does.
     """
-    return CLIENT_HOLDER.default_client or configure()
+    client = CLIENT_HOLDER.default_client
+    if client is not None:
+        return client
+    with _one_at_a_time:
+        # Another thread may have been first.
+        return CLIENT_HOLDER.default_client or configure()
 
 
 def bound_late() -> MetlogClient:

@@ -11,6 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
+# The first process of a container, which the kernel spares what a signal does by default: it would live on.
+FIRST = 1
+
+# What a shell gives back for a process that a signal ended, less its number.
+EXITED_BY_SIGNAL = 128
+
 
 class _Ending:
     """The handler: sends what is left, then has the signal do what it would have done."""
@@ -24,6 +30,8 @@ class _Ending:
         _metlog.close_all(self._timeout)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+        if os.getpid() == FIRST:
+            os._exit(EXITED_BY_SIGNAL + number)
 
 
 def handle_sigterm(timeout: float = 2.0) -> bool:

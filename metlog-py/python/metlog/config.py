@@ -73,6 +73,11 @@ def client_from_dict_config(
         nested.get("disabled_timers"),
         filters,
     )
+    if nested.get("handle_sigterm"):
+        from metlog._sigterm import handle_sigterm
+
+        # First, as it may refuse.
+        handle_sigterm()
     if client is None:
         client = MetlogClient(*arguments)
     else:
@@ -82,10 +87,6 @@ def client_from_dict_config(
         CLIENT_HOLDER.global_config.clear()
     CLIENT_HOLDER.global_config.update(nested.get("global") or {})
     client._configuration = nested
-    if nested.get("handle_sigterm"):
-        from metlog._sigterm import handle_sigterm
-
-        handle_sigterm()
     return client
 
 
