@@ -1,9 +1,8 @@
 // The client: what an application calls. No call throws, waits or does I/O; what cannot be sent is counted.
 'use strict';
 
-const os = require('node:os');
-
 const { sum } = require('./books.js');
+const { HOSTNAME, PID } = require('./call.js');
 const { bind } = require('./context.js');
 const { metlogError } = require('./errors.js');
 const { reportOf, sentryOf } = require('./exception.js');
@@ -38,8 +37,8 @@ const methods = {
     this.severity = severity;
     this.disabledTimers = disabledTimers;
     this.filters = filters ?? [];
-    this.pid ??= process.pid;
-    this.hostname ??= os.hostname();
+    this.pid ??= PID;
+    this.hostname ??= HOSTNAME;
     /** Methods of plugins by name. */
     this._dynamicMethods ??= {};
     if (sender instanceof NativeSender) {
