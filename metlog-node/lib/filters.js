@@ -11,7 +11,7 @@ const NAMES = 'a list, a set, an object or a text';
 
 /** Drops what is less severe than `severity`. */
 function severityMaxProvider(settings) {
-  const severity = given(settings, 'severity', Number.isFinite, 'a number of 0 to 7');
+  const severity = given(settings, 'severity', isNumeric, 'a number of 0 to 7');
   return onHead((message) => message.severity <= severity);
 }
 
@@ -29,13 +29,13 @@ function typeWhitelistProvider(settings) {
 
 /** Drops what is less severe than its type's own bound, `{type: {severity: n}}`; other types pass. */
 function typeSeverityMaxProvider(settings) {
-  const bounds = byType(settings, (bound) => Number.isFinite(bound?.severity), '{type: {severity: number}}');
+  const bounds = byType(settings, (bound) => isNumeric(bound?.severity), '{type: {severity: number}}');
   return onHead(({ type, severity }) => !bounds.has(type) || severity <= bounds.get(type).severity);
 }
 
 /** Lets a share of 0 to 1 of each type named pass, `{type: share}`; other types pass. */
 function typeRateProvider(settings) {
-  const shares = byType(settings, Number.isFinite, '{type: share}');
+  const shares = byType(settings, isNumeric, '{type: share}');
   return onHead(({ type }) => !shares.has(type) || Math.random() < shares.get(type));
 }
 
@@ -59,6 +59,14 @@ function byType(settings, fits, expected) {
     }
   }
   return table;
+}
+
+/** True for a number, also as a text, which the original's filters compared as well. */
+function isNumeric(value) {
+  return (
+    Number.isFinite(value) ||
+    (typeof value === 'string' && value.trim() !== '' && !Number.isNaN(Number(value)))
+  );
 }
 
 function isNames(value) {

@@ -9,6 +9,7 @@ const { memoryClient } = require('./support.js');
 
 const CASES = [
   ['severity', filters.severityMaxProvider({ severity: 4 }), ['a3', 'b3']],
+  ['severity as text', filters.severityMaxProvider({ severity: '4' }), ['a3', 'b3']],
   ['blacklist, array', filters.typeBlacklistProvider({ types: ['a'] }), ['b3', 'b6', 'toString6']],
   ['blacklist, object', filters.typeBlacklistProvider({ types: { a: 1 } }), ['b3', 'b6', 'toString6']],
   ['whitelist, set', filters.typeWhitelistProvider({ types: new Set(['a']) }), ['a3', 'a6']],
@@ -80,7 +81,7 @@ test('a filter may change the message', () => {
 /** Settings that cannot be used, and what is said of them. */
 const WRONG = [
   ['severityMaxProvider', undefined, /^severity is missing, expected a number/],
-  ['severityMaxProvider', { severity: '4' }, /^severity is "4"/],
+  ['severityMaxProvider', { severity: 'high' }, /^severity is "high"/],
   ['typeBlacklistProvider', undefined, /^types is missing, expected a list/],
   ['typeBlacklistProvider', null, /^types is missing/],
   ['typeWhitelistProvider', { types: 7 }, /^types is 7/],

@@ -112,9 +112,27 @@ const CALLS = {
 
 metlog.configure({ logger: 'late', sender: memorySenderFactory() });
 
-for (const [name, call] of Object.entries(CALLS)) {
-  test(`${name}: no value gets an exception out of it`, () => {
+/** As applications have them: as it comes, and with methods of their own before those of ours. */
+const CLIENTS = {
+  'a client': memoryClient,
+  'a client with methods of its own': () => {
     const { client, sender } = memoryClient();
+    for (const name of ['metlog', 'timer_send']) {
+      client[name] = function own(...given) {
+        return metlog.MetlogClient.prototype[name].apply(this, given);
+      };
+    }
+    return { client, sender };
+  },
+};
+
+const CASES = Object.entries(CALLS).flatMap(([name, call]) =>
+  Object.entries(CLIENTS).map(([kind, make]) => [`${name} of ${kind}`, call, make]),
+);
+
+for (const [name, call, make] of CASES) {
+  test(`${name}: no value gets an exception out of it`, () => {
+    const { client, sender } = make();
     for (const [index, value] of VALUES.entries()) {
       try {
         call(client, value);
