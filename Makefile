@@ -32,11 +32,11 @@ BACKENDS := .cache/backends/.installed
 sources = $(shell find $(1) -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' -o -name py.typed \) 2>/dev/null)
 CORE_SOURCES := Cargo.toml Cargo.lock $(call sources,metlog-core)
 
-.PHONY: help demo test check bench fuzz backends fmt dist clean prerequisites workspace
+.PHONY: help demo test check bench torture fuzz backends fmt dist clean prerequisites workspace
 
 help: ## Lists these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  Settings: PYTHON=$(PYTHON), DURATION=seconds (demo, fuzz, bench), ONLY=\"clippy mypy ...\" (check, fuzz)"
+	@echo "  Settings: PYTHON=$(PYTHON), DURATION=seconds (demo, fuzz, bench, torture), ONLY=\"clippy mypy ...\" (check, fuzz)"
 
 demo: $(WHEEL) $(ADDON) ## Starts both daemons and three applications, shows what arrives and whether the ledger balances
 	@DURATION=$(DURATION) $(VENV_PYTHON) examples/demo
@@ -63,6 +63,9 @@ bench: $(PYTHON_TOOLS) ## Runs the benchmarks of the client: each figure beside 
 	tools/bench_python.sh || code=1; \
 	tools/bench_node.sh || code=1; \
 	exit $$code
+
+torture: prerequisites ## Crashes the spool's model at random calls, DURATION seconds long
+	@METLOG_TORTURE_SECONDS=$(or $(DURATION),60) cargo test -p metlog-pipeline --lib spool::tests_model -- --nocapture
 
 fuzz: prerequisites ## Fuzzes whatever reads bytes that others wrote, DURATION seconds each
 	@tools/fuzz.sh $(or $(DURATION),60) $(ONLY)

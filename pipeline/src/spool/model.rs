@@ -272,7 +272,11 @@ impl Model {
             match Spool::open_unsynced(files, Path::new(DIR), self.options) {
                 Err(SpoolError::Locked { .. }) => return Err("the lock is held".to_owned()),
                 // Refused by the disk: the next start tries again.
-                Err(_) => continue,
+                Err(_) => {
+                    // Buffered: a sync that fails here can cost what none had made safe.
+                    self.forgiven.extend(self.unsafe_yet.iter().chain(&self.never_safe));
+                    continue;
+                }
                 Ok((spool, recovery)) => {
                     self.spool = Some(spool);
                     self.check_copies()?;
@@ -438,7 +442,7 @@ impl Model {
             }
             Stage::Done(planned, result) => {
                 sync::settle(shared, &planned.group, &result, Duration::ZERO);
-                self.note(planned, result.is_ok());
+                self.note(&planned, result.is_ok());
                 Stage::Idle
             }
         };
@@ -446,7 +450,7 @@ impl Model {
     }
 
     /// Takes note of what a settled group means for the crashes to come.
-    fn note(&mut self, planned: Planned, worked: bool) {
+    fn note(&mut self, planned: &Planned, worked: bool) {
         if !worked {
             // Buffered records that were written by now are told as safe no more, whatever a later sync says.
             self.never_safe.append(&mut self.unsafe_yet);
@@ -541,9 +545,9 @@ impl Model {
     fn drain(&mut self) -> Check {
         self.reopen()?;
         for index in 0..self.consumers.len() {
-            let mut place = 0;
-            while self.consumers[index].place != place {
-                place = self.consumers[index].place;
+            let mut place = None;
+            while place != Some(self.consumers[index].place) {
+                place = Some(self.consumers[index].place);
                 self.consume(index)?;
             }
             let Consumer { name, state, .. } = &self.consumers[index];
