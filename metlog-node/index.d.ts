@@ -440,7 +440,10 @@ export interface Settings {
  * @throws {MetlogError} that names every setting that cannot be used.
  */
 export declare function configure(settings?: Settings): MetlogClient;
-export declare function configure(file: string | FileUrl, settings?: Settings): MetlogClient;
+export declare function configure(
+  file: string | FileUrl | null | undefined,
+  settings?: Settings,
+): MetlogClient;
 
 /**
  * The default client; set up by `METLOG_*` variables if nobody has configured it.

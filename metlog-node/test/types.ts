@@ -88,6 +88,8 @@ const modern: MetlogClient = configure('metlog.toml', {
   filters: { typeSeverityMax: { services: 4 } },
 });
 configure({ sender: memorySenderFactory(), filters });
+configure(process.env.SHOP_CONFIG, { logger: 'shop' });
+modern.hostname = `web-${modern.pid}`;
 getClient().aggregates.gauge('depth').add(-1);
 const running: Running = modern.timer('slow').start();
 const elapsed: number = running.stop();
