@@ -529,7 +529,7 @@ impl Model {
         let next = segments.get(index + 1).map_or(u64::MAX, |(next, _)| *next);
         let content = self.system.content(path).unwrap_or_default();
         let at = self.random.below(content.len());
-        if content.is_empty() || !self.flipped.insert((path.clone(), at)) {
+        if content.is_empty() || !self.system.at_rest(path) || !self.flipped.insert((path.clone(), at)) {
             return;
         }
         self.system.flip(path, at);

@@ -441,6 +441,13 @@ impl Simulated {
         paths.filter_map(|path| Some((first(path)?, path.clone()))).collect()
     }
 
+    /// Whether all of a file is durable, and what the disk holds is what is shown.
+    pub(super) fn at_rest(&self, path: &Path) -> bool {
+        let system = self.system();
+        let node = system.entries.get(path).map(|node| &system.nodes[*node]);
+        node.is_some_and(|node| node.pending.is_empty() && node.durable == node.current)
+    }
+
     /// Turns a bit over, on the disk.
     pub(super) fn flip(&self, path: &Path, at: usize) {
         let mut system = self.system();
