@@ -5,7 +5,9 @@ use std::{cell::RefCell, path::Path};
 
 use metlog_core::{
     Fields, Options, Timestamp,
-    exception::{Dsn, Event, Exception, Pending, Relation, SourceCache, bounded_payload, raven::About},
+    exception::{
+        Dsn, Event, Exception, Pending, Relation, SourceCache, bounded_payload, raven::About, scrub,
+    },
     process,
 };
 use napi::bindgen_prelude::External;
@@ -52,6 +54,13 @@ struct Link {
     member: bool,
     /// The place in the chain of what holds it, or was caused by it.
     parent: Option<usize>,
+}
+
+/// True for the name of something that never travels: a password, a token, a cookie.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn is_secret_name(name: String) -> bool {
+    scrub::is_secret_name(&name)
 }
 
 /// What a `sentry` message says of an event.

@@ -183,7 +183,9 @@ for (const { name, serve, routes, exceptions } of FRAMEWORKS) {
     const options = { prefix: 'web', ignoredPaths: ['/health'], requestMessage: 'wsgi', bind: false };
     const { sender, url, told } = await serving(t, options);
     await ask(`${url}/health`);
-    await ask(`${url}/items/7`, { headers: { authorization: 'secret', 'x-asked': 'yes' } });
+    await ask(`${url}/items/7`, {
+      headers: { authorization: 'secret', 'x-csrf-token': 'secret', 'x-asked': 'yes' },
+    });
     await told('web.status.200');
     await until(() => sender.messages.at(-1).type === 'wsgi', 'the message of the request is told');
     const messages = sender.messages;
@@ -192,6 +194,7 @@ for (const { name, serve, routes, exceptions } of FRAMEWORKS) {
     const { fields } = messages.at(-1);
     const { authorization, 'x-asked': asked } = fields.headers;
     assert.deepEqual([fields.path, authorization, asked], ['/items/7', '********', 'yes']);
+    assert.equal(fields.headers['x-csrf-token'], '********');
   });
 
   test(`${name}: an option that there is not is an error when it is set up`, async () => {

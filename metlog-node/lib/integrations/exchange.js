@@ -15,6 +15,7 @@ const { AsyncResource } = require('node:async_hooks');
 const { randomUUID } = require('node:crypto');
 const { inspect } = require('node:util');
 
+const native = require('../native.js');
 const { metlogError } = require('../errors.js');
 const { getClient } = require('../configure.js');
 const { bind } = require('../context.js');
@@ -22,10 +23,7 @@ const { withRequest } = require('../request.js');
 const { guarded } = require('./guard.js');
 const { methodName, routeName, statusClass } = require('./names.js');
 
-/** Of a request's headers these never travel. */
-const SECRET_HEADERS = new Set([
-  ...['authorization', 'cookie', 'proxy-authorization', 'x-api-key', 'x-csrftoken'],
-]);
+/** Stands for the value of a header whose name tells a secret. */
 const MASK = '********';
 
 /** A client chooses its request id: one that is longer, or holds more than printable ASCII, is not taken. */
@@ -218,7 +216,7 @@ class Exchange {
       request_id: this.#requestId,
       req_time: Math.round(elapsed),
       headers: Object.fromEntries(
-        headers.map(([name, value]) => [name, SECRET_HEADERS.has(name) ? MASK : value]),
+        headers.map(([name, value]) => [name, native.isSecretName(name) ? MASK : value]),
       ),
       // The originals' applications kept data of the request there.
       threadlocal: {},
