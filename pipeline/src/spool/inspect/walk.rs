@@ -8,7 +8,7 @@ use super::super::files::FileRef;
 use super::super::scan::{Damage, Found, Limit, Scanner};
 use super::{DamageKind, DamagedStretch, Item, SegmentFile, TAIL_LOOKS, TAIL_PAUSE};
 
-/// Goes through the segments of a [`View`].
+/// Goes through the segments of a [`View`](super::View).
 #[derive(Debug)]
 pub struct Walk<'a> {
     /// Segments not begun yet.
