@@ -13,8 +13,8 @@
 //!
 //! Invariants:
 //! - Readers see a record only after a sync that succeeded (`durability = "sync"`).
-//! - An ordinal names one record for ever (numbers.rs). Ordinals rise, but they can jump: over records that were damaged, given up
-//!   after a failed sync, or cut off with a torn tail. Consumers and links must accept a jump.
+//! - An ordinal names one record for ever (numbers.rs). Ordinals rise, but they can jump: over records that were
+//!   damaged, given up after a failed sync, or cut off with a torn tail. Consumers and links must accept a jump.
 //! - A sync that failed is never repeated and then believed. See [`Spool::outcome`] for how an appender learns of it.
 //! - Opening never refuses because of what the bytes say: it cuts, skips, sets aside, counts and reports.
 //!
