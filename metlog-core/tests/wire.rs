@@ -82,15 +82,17 @@ fn counts() -> impl Strategy<Value = Counts> {
 /// The parts of a header that are not the books of its own batch.
 fn headers() -> impl Strategy<Value = Header> {
     let roles = prop_oneof![Just(Role::Application), Just(Role::Input), Just(Role::Daemon)];
-    let totals = (0..1_u64 << 59, counts(), counts(), any::<bool>());
+    let place = proptest::collection::vec(any::<u8>(), 0..40);
+    let totals = (0..1_u64 << 59, counts(), counts(), any::<bool>(), place);
     (any::<[u8; 16]>(), roles, 0..1_u64 << 59, ".{0,9}", totals).prop_map(
-        |(producer, role, first_sequence, logger, (attempted, refused, dropped, last))| Header {
+        |(producer, role, first_sequence, logger, (attempted, refused, dropped, last, place))| Header {
             role,
             first_sequence,
             attempted,
             refused,
             dropped,
             last,
+            place,
             ..Header::new(ProducerId(producer), SHARED, &logger)
         },
     )

@@ -65,6 +65,14 @@ pub enum Refused {
         /// The highest number that has arrived.
         accepted: u64,
     },
+    /// Batches of the producer before this one were lost with a failed sync.
+    #[error("batch begins at {found}, but its producer's books end at {expected}")]
+    OutOfOrder {
+        /// Where the batch begins.
+        found: u64,
+        /// Where the books end.
+        expected: u64,
+    },
     /// A sync has failed, and the ledger cannot be brought back to what is safe.
     #[error("a sync of the spool failed, and the ledger cannot be rebuilt: {0}")]
     Rebuild(SpoolError),
@@ -153,6 +161,24 @@ impl Intake {
         let mut books = self.books()?;
         if books.ledger.knows(&batch.header) {
             return Ok(Taken::Repeat);
+        }
+        self.append(&mut books, frame, &batch.header, None)
+    }
+
+    /// Takes a batch of an own producer that can go back to what it read: its batches say where it goes on
+    /// (`Header::place`). Taken only when it begins where the books of its producer end, so that a place found in the spool
+    /// vouches for everything before it, whatever a failed sync has taken away.
+    ///
+    /// # Errors
+    /// When the spool has no room, or batches before this one are gone ([`Refused::OutOfOrder`]: read again from the last
+    /// place in the spool).
+    pub fn take_in_order(&self, frame: &[u8]) -> Result<Taken, Refused> {
+        let batch = Batch::parse(frame)?;
+        let mut books = self.books()?;
+        let (found, expected) =
+            (batch.header.first_sequence, books.ledger.next_sequence(batch.header.producer));
+        if found != expected {
+            return Err(Refused::OutOfOrder { found, expected });
         }
         self.append(&mut books, frame, &batch.header, None)
     }
@@ -356,6 +382,19 @@ mod tests {
         assert!(matches!(gap, Refused::Gap { previous: 8, accepted: 5 }), "{gap}");
         assert_eq!(intake.take_linked(&frame(1, 3, 1, 0), place(9, 5)).unwrap(), Taken::Appended(2));
         assert_eq!(intake.link_accepted(place(0, 0).sender).unwrap(), 9);
+        intake.spool().close();
+    }
+
+    #[test]
+    fn an_own_producer_that_runs_ahead_of_its_books_is_told_where_they_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let intake = open(dir.path());
+        assert_eq!(intake.take_in_order(&frame(1, 0, 3, 0)).unwrap(), Taken::Appended(1));
+        for ahead in [2, 4] {
+            let refused = intake.take_in_order(&frame(1, ahead, 1, 0)).unwrap_err();
+            assert!(matches!(refused, Refused::OutOfOrder { expected: 3, .. }), "{ahead}: {refused}");
+        }
+        assert_eq!(intake.take_in_order(&frame(1, 3, 1, 0)).unwrap(), Taken::Appended(2));
         intake.spool().close();
     }
 

@@ -13,7 +13,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use super::header::{Counts, Header, ProducerId, Role};
-use super::record::{self, Record};
+use super::record::{self, Head, Identity, Record};
 use crate::{
     error::{Error, ErrorKind},
     message::Message,
@@ -252,6 +252,24 @@ impl Builder {
     /// `TooBig` when the message is; it is then counted as removed under `dropped:too_big`.
     pub fn push(&mut self, message: &Message) -> Result<(), Error> {
         let written = record::write_message(&mut self.body, message, self.header.identity());
+        self.account(written)
+    }
+
+    /// Adds the next message without one being built: `content` appends payload and fields, as in [`record::write`].
+    ///
+    /// # Errors
+    /// As [`Builder::push`].
+    pub fn push_with(
+        &mut self,
+        head: &Head<'_>,
+        identity: Option<&Identity<'_>>,
+        content: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), Error> {
+        let written = record::write(&mut self.body, head, identity, content);
+        self.account(written)
+    }
+
+    fn account(&mut self, written: Result<(), Error>) -> Result<(), Error> {
         match written {
             Ok(()) => {
                 self.extend_run(self.header.span);

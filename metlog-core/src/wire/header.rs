@@ -125,6 +125,9 @@ pub struct Header {
     pub dropped: Counts,
     /// True in the last batch of a producer that closed in good order.
     pub last: bool,
+    /// Where the producer goes on after this batch, in its own words: one that reads what lies elsewhere (log files) and
+    /// finds its place again in the spool. Empty for all others.
+    pub place: Vec<u8>,
 }
 
 /// Keys of the header map. A reader skips those it does not know.
@@ -144,6 +147,7 @@ mod key {
     pub(super) const ENCODING: u64 = 12;
     pub(super) const ROLE: u64 = 13;
     pub(super) const DROPPED: u64 = 14;
+    pub(super) const PLACE: u64 = 15;
 }
 
 /// No producer gets so far: a million messages a second for 35,000 years. Sums of many such numbers still fit.
@@ -180,6 +184,7 @@ impl Header {
             refused: Counts::new(),
             dropped: Counts::new(),
             last: false,
+            place: Vec::new(),
         }
     }
 
@@ -222,7 +227,7 @@ impl Header {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         // Most clients never drop anything: then it is left out.
         let dropped = Some((key::DROPPED, &self.dropped)).filter(|(_, counts)| !counts.is_empty());
-        pack::map(out, 14 + usize::from(dropped.is_some()));
+        pack::map(out, 14 + usize::from(dropped.is_some()) + usize::from(!self.place.is_empty()));
         key::PRODUCER.encode(out);
         self.producer.0.as_slice().encode(out);
         for (key, number) in [
@@ -262,6 +267,10 @@ impl Header {
         self.pid.encode(out);
         key::LAST.encode(out);
         self.last.encode(out);
+        if !self.place.is_empty() {
+            key::PLACE.encode(out);
+            self.place.as_slice().encode(out);
+        }
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Error> {
@@ -292,6 +301,7 @@ impl Header {
                 key::REFUSED => header.refused = counts(&mut reader)?,
                 key::DROPPED => header.dropped = counts(&mut reader)?,
                 key::LAST => header.last = reader.bool()?,
+                key::PLACE => header.place = reader.bin()?.to_vec(),
                 key::ROLE => header.role = Role::from_number(reader.u64()?),
                 key::ENCODING => encoding(reader.u64()?)?,
                 _ => reader.skip()?,
