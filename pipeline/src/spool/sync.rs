@@ -16,7 +16,7 @@ use tracing::error;
 
 use super::handle::{Durability, Shared, lock, wait};
 use super::index::{Index, Segment};
-use super::writer::Cut;
+use super::writer::{Cut, Writer};
 
 /// `durability = "buffered"`: a power cut costs at most so much.
 const BUFFERED_INTERVAL: Duration = Duration::from_millis(500);
@@ -29,6 +29,8 @@ pub(super) struct Group {
     target: u64,
     /// Records appended since the spool was opened.
     records: u64,
+    /// Syncs that had failed before.
+    failures: u64,
     segments: Vec<(u64, Segment)>,
     pub(super) directory: bool,
 }
@@ -69,7 +71,7 @@ pub(super) fn plan(shared: &Shared) -> Group {
     let mut index = lock(&shared.index);
     let directory = std::mem::take(&mut index.directory_dirty);
     let (target, records) = (index.appended, index.counts.appended_records);
-    Group { target, records, segments: index.unsynced(), directory }
+    Group { target, records, failures: index.counts.failed_syncs, segments: index.unsynced(), directory }
 }
 
 pub(super) fn has_work(shared: &Shared, index: &Index) -> bool {
@@ -113,6 +115,11 @@ pub(super) fn settle(shared: &Shared, group: &Group, result: &io::Result<()>, to
 
 fn publish(shared: &Shared, group: &Group, took: Duration) {
     let mut index = lock(&shared.index);
+    if index.counts.failed_syncs != group.failures {
+        // One that cut off a refused append: all of this group was given up with it.
+        index.directory_dirty |= group.directory;
+        return;
+    }
     for (first, segment) in &group.segments {
         index.mark_synced(*first, segment.length);
     }
@@ -128,6 +135,15 @@ fn publish(shared: &Shared, group: &Group, took: Duration) {
 fn fail(shared: &Shared, error: &io::Error) -> u64 {
     // Taken first: no append may come between what is given up and the new segment.
     let mut writer = lock(&shared.writer);
+    let lost = give_up(shared, &mut writer, error);
+    if let Err(error) = shared.make_cuts(&mut writer) {
+        error!(dir = %shared.dir.display(), %error, "records whose sync failed are not cut off yet: nothing is taken");
+    }
+    lost
+}
+
+/// Gives up what was not synced when a sync failed, whoever called for it; returns how many records.
+pub(super) fn give_up(shared: &Shared, writer: &mut Writer, error: &io::Error) -> u64 {
     let mut index = lock(&shared.index);
     index.counts.failed_syncs = index.counts.failed_syncs.saturating_add(1);
     index.counts.last_error = Some(error.to_string());
@@ -144,8 +160,5 @@ fn fail(shared: &Shared, error: &io::Error) -> u64 {
     writer.abandon(&failed);
     drop(index);
     shared.settled.notify_all();
-    if let Err(error) = shared.make_cuts(&mut writer) {
-        error!(dir = %shared.dir.display(), %error, "records whose sync failed are not cut off yet: nothing is taken");
-    }
     lost
 }

@@ -133,6 +133,39 @@ fn a_refused_append_that_cannot_be_cut_back_never_mixes_with_later_ones() {
     spool.close();
 }
 
+/// The cut had its own sync: it failed, took the records before the refused ones with it, and the next sync worked.
+#[test]
+fn a_failed_sync_of_a_cut_gives_up_what_was_not_synced_before_it() {
+    for planned_before in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::new();
+        let files = Arc::new(disk.clone());
+        let (spool, _) = Spool::open_unsynced(files, dir.path(), options(10_000, 1 << 20)).unwrap();
+        append(&spool, &frames(3)).unwrap();
+        let group = planned_before.then(|| sync::plan(&spool.shared));
+        disk.0.room.store(10, SeqCst);
+        disk.0.fail_truncate.store(true, SeqCst);
+        append(&spool, &frames(1)).unwrap_err();
+        disk.0.room.store(u64::MAX, SeqCst);
+        disk.0.fail_truncate.store(false, SeqCst);
+        disk.0.fail_sync.store(true, SeqCst);
+        append(&spool, &frames(1)).unwrap_err();
+        disk.0.fail_sync.store(false, SeqCst);
+        let again = append(&spool, &frames(1)).unwrap();
+        for group in group.into_iter().chain([sync::plan(&spool.shared)]) {
+            let result = sync::sync(&spool.shared, &group);
+            sync::settle(&spool.shared, &group, &result, Duration::ZERO);
+        }
+        let outcomes = [1, 2, 3, again].map(|ordinal| spool.outcome(ordinal));
+        assert_eq!(outcomes, [Outcome::GivenUp, Outcome::GivenUp, Outcome::GivenUp, Outcome::Synced]);
+        assert_eq!((ordinals(&spool), spool.stats().given_up_records), (vec![again], 3));
+        spool.close();
+        let (spool, recovery) = open(dir.path(), 10_000);
+        assert_eq!((ordinals(&spool), recovery.damaged_records), (vec![again], 0));
+        spool.close();
+    }
+}
+
 #[test]
 fn the_directory_is_synced_for_a_new_segment_and_for_a_deleted_one() {
     let (_dir, disk, spool) = faulty(100);

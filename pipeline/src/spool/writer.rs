@@ -9,6 +9,7 @@ use super::index::Segment;
 use super::numbers::Numbers;
 use super::record::{Codec, MAX_FRAME_BYTES, NewRecord, encoded_length};
 use super::segment::{self, HEADER_BYTES, Header};
+use super::sync;
 
 /// Encoding space that is kept between appends.
 const KEPT_BUFFER_BYTES: usize = 4 << 20;
@@ -98,7 +99,10 @@ impl Shared {
             if *length > 0 {
                 let file = self.files.open(&path)?;
                 file.truncate(*length)?;
-                file.sync()?;
+                if let Err(error) = file.sync() {
+                    self.lose_unsynced(writer, &error);
+                    return Err(error);
+                }
             } else {
                 match self.files.remove(&path) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -109,6 +113,14 @@ impl Shared {
             writer.cuts.remove(0);
         }
         Ok(())
+    }
+
+    /// The sync of a cut has failed. It stood for all that was written there: a later one would not write what this one
+    /// has lost.
+    fn lose_unsynced(&self, writer: &mut Writer, error: &io::Error) {
+        if !lock(&self.index).unsynced().is_empty() {
+            sync::give_up(self, writer, error);
+        }
     }
 
     fn reserve(&self, writer: &mut Writer, records: usize) -> io::Result<()> {

@@ -12,9 +12,14 @@ impl Model {
         let ids: Vec<u32> = (0..=self.random.below(4)).map(|_| self.take_id()).collect();
         let frames: Vec<_> = ids.iter().map(|id| (tag(*id), frame(*id))).collect();
         let records: Vec<_> = frames.iter().map(|(link, frame)| NewRecord { link: *link, frame }).collect();
+        let failed_syncs = spool.stats().failed_syncs;
         let Ok(last) = spool.append(&records) else {
             self.retry.extend(ids);
-            return Ok(());
+            if spool.stats().failed_syncs > failed_syncs {
+                // Of a cut, which was to take back what an earlier append had left.
+                self.lose_unsafe();
+            }
+            return self.hear();
         };
         let first = last + 1 - u64::try_from(ids.len()).unwrap();
         let last_of = |map: &BTreeMap<u64, u32>| map.last_key_value().map_or(0, |(ordinal, _)| *ordinal);

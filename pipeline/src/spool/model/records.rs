@@ -20,17 +20,16 @@ pub(super) fn identity(record: &Record) -> Result<u32, String> {
     known.ok_or_else(|| format!("record {} was never written: {:?}", record.ordinal, record.frame))
 }
 
-/// Ordinal of the record that covers an offset of a segment, going by the lengths.
+/// Ordinal of the good record that covers an offset of a segment. Looked for from each byte on: the lengths of records
+/// that were hit before lead nowhere.
 pub(super) fn record_at(content: &[u8], at: usize) -> Option<u64> {
-    let mut rest = content.get(HEADER_LENGTH..)?;
-    let mut start = HEADER_LENGTH;
-    loop {
+    let salt = content.get(12..20)?;
+    (HEADER_LENGTH..=at).find_map(|start| {
+        let rest = content.get(start..)?;
         let length = usize::try_from(u32::from_le_bytes(*rest.first_chunk()?)).ok()?;
-        let ordinal = u64::from_le_bytes(*rest.get(4..)?.first_chunk()?);
-        if length == 0 || at < start + length {
-            return Some(ordinal);
-        }
-        start += length;
-        rest = rest.get(length..)?;
-    }
+        let (bytes, check) = rest.get(..length)?.split_last_chunk()?;
+        let good = crc32c::crc32c_append(crc32c::crc32c(salt), bytes) == u32::from_le_bytes(*check);
+        let ordinal = u64::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
+        (good && at < start + length).then_some(ordinal)
+    })
 }

@@ -38,8 +38,7 @@ impl Model {
             Stage::Planned(planned) => {
                 let result = sync::sync(shared, &planned.group);
                 if result.is_err() {
-                    // Buffered: even a reader of this life can miss what the kernel has dropped. Else none had been told.
-                    self.forgiven.extend(&self.unsafe_yet);
+                    self.forgive_unsafe();
                 }
                 Stage::Done(planned, result)
             }
@@ -55,7 +54,6 @@ impl Model {
     /// Takes note of what a settled group means for the crashes to come.
     fn note(&mut self, planned: &Planned, worked: bool) {
         if !worked {
-            // Buffered records that were written by now are told as safe no more, whatever a later sync says.
             self.never_safe.append(&mut self.unsafe_yet);
             return;
         }
@@ -63,5 +61,18 @@ impl Model {
         if planned.group.directory && self.system.failed_removals() == self.failed_removals {
             self.deleted_below = self.deleted_below.max(planned.oldest);
         }
+    }
+
+    /// A sync has failed. Buffered: even a reader of this life can miss what the kernel has dropped; with
+    /// `durability = "sync"` none had been told.
+    fn forgive_unsafe(&mut self) {
+        self.forgiven.extend(&self.unsafe_yet);
+    }
+
+    /// A sync has failed and is settled: buffered records that were written by now are told as safe no more, whatever a
+    /// later sync says.
+    pub(super) fn lose_unsafe(&mut self) {
+        self.forgive_unsafe();
+        self.never_safe.append(&mut self.unsafe_yet);
     }
 }

@@ -44,6 +44,14 @@ pub(super) struct DirChange {
 }
 
 impl DirChange {
+    fn names(&self) -> impl Iterator<Item = &PathBuf> {
+        self.removed.iter().chain(self.added.iter().map(|(path, _)| path))
+    }
+
+    pub(super) fn names_one_of(&self, other: &DirChange) -> bool {
+        self.names().any(|name| other.names().any(|others| others == name))
+    }
+
     pub(super) fn apply(&self, entries: &mut BTreeMap<PathBuf, usize>) {
         if let Some(path) = &self.removed {
             entries.remove(path);
