@@ -59,7 +59,8 @@ impl StatsdUdpInput {
         let mut rollup = self.rollup.lock();
         for line in statsd::lines(packet) {
             let refused = match line {
-                Ok(metric) => rollup.add_statsd(metric.series(series), metric.sample),
+                Ok(statsd::Item::Metric(metric)) => rollup.add_statsd(metric.series(series), metric.sample),
+                Ok(_) => None,
                 Err(malformed) => {
                     let reason = malformed.reason();
                     rollup.refuse_statsd(reason);

@@ -1,9 +1,10 @@
 //! Tests of the statsd parser: tables of lines, and packets made to break it.
 
+use metlog_core::{Severity, Timestamp, Value};
 use metlog_pipeline::rollup::{Accumulators, Added, RollupOptions, Sample, SampleRate};
 use proptest::prelude::*;
 
-use super::{MAX_WORD, Malformed, Metric, lines};
+use super::{Item, MAX_WORD, Malformed, Metric, lines};
 
 const ONE: SampleRate = SampleRate::ONE;
 
@@ -12,7 +13,18 @@ fn counter(value: f64) -> Sample<'static> {
 }
 
 fn read(packet: &[u8]) -> Vec<Result<Metric<'_>, Malformed>> {
-    lines(packet).collect()
+    lines(packet).map(|read| read.map(metric)).collect()
+}
+
+fn metric(item: Item<'_>) -> Metric<'_> {
+    let Item::Metric(metric) = item else { panic!("{item:?} is no metric") };
+    metric
+}
+
+fn metrics(packet: &[u8]) -> impl Iterator<Item = Metric<'_>> {
+    lines(packet)
+        .flatten()
+        .filter_map(|item| if let Item::Metric(metric) = item { Some(metric) } else { None })
 }
 
 #[test]
@@ -42,6 +54,9 @@ fn good_lines_give_name_type_value_rate_and_tags() {
         ("a:1|c|@0.1|#env:prod", "a", Sample::Counter { value: 1.0, rate: tenth }, Some("env:prod")),
         ("a:1|c|#env:prod|c:abc|T17", "a", counter(1.0), Some("env:prod")),
         ("a:1|c|#", "a", counter(1.0), Some("")),
+        ("a:1|c|c:in-8|T1", "a", counter(1.0), None),
+        ("a:1|g|T1656581400|#x|e:it-1|card:low", "a", Sample::Gauge { value: 1.0, delta: false }, Some("x")),
+        ("_a:1|c", "_a", counter(1.0), None),
     ] {
         assert_eq!(read(line.as_bytes()), [Ok(Metric { name, sample, tags })], "{line}");
     }
@@ -82,8 +97,16 @@ fn malformed_lines_give_their_reason() {
         (b"a:1|c|@ 5", "bad_rate"),
         (b"a:1|c|@+5", "bad_rate"),
         (b"a:1|c|@nan", "bad_rate"),
-        (b"_e{5,4}:title|text", "unsupported"),
-        (b"_sc|redis|0", "unsupported"),
+        (b"a:1|c|@0.5|Tnow", "bad_timestamp"),
+        (b"_e{5,4}:title", "bad_event"),
+        (b"_e{5,9}:title|text", "bad_event"),
+        (b"_e{5,2}:title|text", "bad_event"),
+        (b"_e{5}:title|text", "bad_event"),
+        (b"_e{0,4}:|text", "bad_event"),
+        (b"_e{1,1}:\xc3\xa9|x", "bad_event"),
+        (b"_sc|redis", "bad_check"),
+        (b"_sc|redis|4", "bad_check"),
+        (b"_sc||0", "bad_check"),
     ] {
         let reasons: Vec<_> = read(line).into_iter().map(|read| read.unwrap_err().reason()).collect();
         assert_eq!(reasons, [reason], "{}", String::from_utf8_lossy(line));
@@ -116,6 +139,66 @@ fn a_bad_line_or_value_leaves_the_others_of_its_packet() {
     assert_eq!(read(b""), []);
     assert_eq!(read(b"\n\n"), []);
     assert_eq!(read(b"a:1|c\n"), [good("a", 1.0, None)]);
+}
+
+#[test]
+fn packed_values_have_the_type_that_the_last_of_them_names() {
+    let half = SampleRate::new(0.5).unwrap();
+    let timer = |value, rate| Ok(Sample::Timer { value, rate });
+    let plain = |value| Ok(counter(value));
+    for (line, samples) in [
+        ("a:1:2:3|ms|@0.5|#t:x", vec![timer(1.0, half), timer(2.0, half), timer(3.0, half)]),
+        ("a:1:2|c:3:4|ms", vec![plain(1.0), plain(2.0), timer(3.0, ONE), timer(4.0, ONE)]),
+        ("a:1:x:3|c", vec![plain(1.0), Err(Malformed::BadValue), plain(3.0)]),
+        ("a:x:y|s", vec![Ok(Sample::Set { member: "x" }), Ok(Sample::Set { member: "y" })]),
+        ("a:1:2", vec![Err(Malformed::NoType), Err(Malformed::NoType)]),
+        ("a:1|c:", vec![plain(1.0), Err(Malformed::NoType)]),
+        ("a:1|c::2|c", vec![plain(1.0), Err(Malformed::BadValue), plain(2.0)]),
+    ] {
+        let found: Vec<_> =
+            read(line.as_bytes()).into_iter().map(|read| read.map(|metric| metric.sample)).collect();
+        assert_eq!(found, samples, "{line}");
+    }
+}
+
+#[test]
+fn events_and_checks_are_read_with_what_they_carry() {
+    let one = |line: &'static str| lines(line.as_bytes()).next().unwrap().unwrap();
+    let line = "_e{7,8}:up|down|a|b\\nc|x|d:1700000000|h:web1|p:low|t:error|s:deploy|k:k1|#a:1,b|c:in-8|z:?";
+    let Item::Event(event) = one(line) else { panic!("no event") };
+    assert_eq!((event.title, event.payload()), ("up|down", "a|b\nc|x".to_owned()));
+    assert_eq!(event.severity(), Severity::ERROR);
+    assert_eq!((event.meta.seconds, event.meta.hostname), (Some(1_700_000_000), Some("web1")));
+    let fields = event.fields();
+    for (key, value) in [
+        ("title", "up|down"),
+        ("aggregation_key", "k1"),
+        ("priority", "low"),
+        ("source", "deploy"),
+        ("alert_type", "error"),
+        ("container", "in-8"),
+    ] {
+        assert_eq!(fields.get(key).and_then(Value::as_text), Some(value), "{key}");
+    }
+    assert_eq!(fields.get("tags"), Some(&Value::List(vec!["a:1".into(), "b".into()])));
+
+    let Item::Check(check) = one("_sc|redis.ok|2|d:never|#x|m:a|b") else { panic!("no check") };
+    assert_eq!((check.name, check.status, check.payload()), ("redis.ok", 2, "a|b".to_owned()));
+    assert_eq!((check.severity(), check.meta.seconds), (Severity::CRITICAL, None));
+    assert_eq!(one("_sc|a|0"), one("_sc|a|0|"));
+    let now = Timestamp::from_nanos(5);
+    assert_eq!(check.meta.timestamp(now), now);
+    assert_eq!(event.meta.timestamp(now), Timestamp::from_nanos(1_700_000_000_000_000_000));
+}
+
+#[test]
+fn the_short_way_and_the_long_way_read_the_same() {
+    for line in ["a:1|c", "a:0.5|ms", "a:3|g", "a:12|h", "_e{1,1}:1|c", "a|b:1|c", "a:1|ca", "a:1|m", ":1|c"]
+    {
+        let (short, long) = (format!("{line}\n"), format!("{line} \n"));
+        let read = |line: &str| format!("{:?}", lines(line.as_bytes()).collect::<Vec<_>>());
+        assert_eq!(read(&short), read(&long), "{line}");
+    }
 }
 
 #[test]
@@ -152,7 +235,9 @@ fn hostile_packet() -> impl Strategy<Value = Vec<u8>> {
             "+",
             "e999",
             "0.1",
-            "_e{",
+            "_e{1,1}:",
+            "|T",
+            "|c:",
             "_sc|",
             "nan",
             ",",
@@ -174,7 +259,7 @@ proptest! {
         let mut rollup = Accumulators::default();
         let whole = [b"good.before:1|c\n", &packet[..], b"\ngood.after:2|g"].concat();
         let mut scratch = String::new();
-        for metric in lines(&whole).flatten() {
+        for metric in metrics(&whole) {
             let _ = rollup.add(metric.series(&mut scratch), metric.sample, &options);
         }
         let text: String = rollup
@@ -196,7 +281,7 @@ proptest! {
         let options = RollupOptions::default();
         let mut rollup = Accumulators::default();
         let mut taken = 0;
-        for metric in lines(&packet).flatten() {
+        for metric in metrics(&packet) {
             taken += usize::from(rollup.add(metric.name, metric.sample, &options) == Added::Yes);
         }
         prop_assert_eq!(rollup.names() == 0, taken == 0);
