@@ -63,7 +63,22 @@ fn numbers(system: &System) -> Vec<u64> {
 
 #[test]
 fn killing_the_grater_in_mid_traffic_loses_nothing_and_repeats_nothing() {
-    let mut system = System::start(Setup::default());
+    kill_the_grater_in_mid_traffic(Setup::default());
+}
+
+#[test]
+fn killing_the_grater_in_mid_traffic_loses_and_repeats_no_batch_that_is_compressed() {
+    let setup = Setup { sidecar: "compression = \"zstd\"\n", ..Setup::default() };
+    let system = kill_the_grater_in_mid_traffic(setup);
+    let (sent, batches) = (
+        system.sidecar.counter("metlog_link_sent_bytes_total"),
+        system.sidecar.counter("metlog_link_batch_bytes_total"),
+    );
+    assert!(0 < sent && sent < batches / 2, "{sent} bytes for {batches} bytes of batches");
+}
+
+fn kill_the_grater_in_mid_traffic(setup: Setup<'_>) -> System {
+    let mut system = System::start(setup);
     let application = Application::start(system.client("app"));
     for round in 1..=4_u64 {
         application.run_until(round * 2_000);
@@ -83,6 +98,7 @@ fn killing_the_grater_in_mid_traffic_loses_nothing_and_repeats_nothing() {
         "{audit}"
     );
     assert_eq!(system.sidecar.audit().sent.forwarded, sent);
+    system
 }
 
 #[test]

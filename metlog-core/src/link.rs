@@ -12,6 +12,7 @@
 //! [5]                                                                     ping     sender -> receiver
 //! [6]                                                                     pong     receiver -> sender
 //! [7, kind, message]                                                      refusal  receiver -> sender
+//! [8, sequence, previous, size, compressed]                               packed   sender -> receiver
 //! ```
 //! `accepted` is the highest sequence number the receiver has taken from this sender, safe on its disk. Sequence numbers
 //! rise, and a batch names the one before it on this link (the first after a welcome: what the welcome said), so that a
@@ -30,8 +31,11 @@ use crate::{
     wire::{batch::MAX_BATCH_BYTES, pack, read::Reader},
 };
 
-/// The versions of the link this build speaks, oldest and newest.
-pub const VERSIONS: (u64, u64) = (1, 1);
+/// The versions of the link this build speaks, oldest and newest. With version 2 came [`Frame::Packed`].
+pub const VERSIONS: (u64, u64) = (1, 2);
+
+/// The version from which on a receiver takes [`Frame::Packed`].
+pub const PACKED_VERSION: u64 = 2;
 
 /// No receiver takes a larger frame: a batch and the few bytes around it.
 pub const MAX_FRAME_BYTES: usize = MAX_BATCH_BYTES + 64;
@@ -107,6 +111,18 @@ pub enum Frame<'a> {
         /// A frame of [`crate::wire::batch`].
         batch: &'a [u8],
     },
+    /// One batch, compressed.
+    Packed {
+        /// Its number on this link.
+        sequence: u64,
+        /// The number of the batch before it, 0 for none.
+        previous: u64,
+        /// Bytes of the batch before it was compressed: the receiver takes no batch over [`MAX_BATCH_BYTES`] and unpacks
+        /// no further than this.
+        size: u64,
+        /// The batch as a zstd frame (RFC 8878).
+        compressed: &'a [u8],
+    },
     /// Everything up to `sequence` is safe.
     Ack {
         /// The highest safe number.
@@ -139,6 +155,7 @@ mod tag {
     pub(super) const PING: u64 = 5;
     pub(super) const PONG: u64 = 6;
     pub(super) const REFUSAL: u64 = 7;
+    pub(super) const PACKED: u64 = 8;
 }
 
 impl<'a> Frame<'a> {
@@ -151,6 +168,9 @@ impl<'a> Frame<'a> {
             }
             Self::Welcome { version, accepted, credit } => array(&[&tag::WELCOME, version, accepted, credit]),
             Self::Batch { sequence, previous, batch } => array(&[&tag::BATCH, sequence, previous, batch]),
+            Self::Packed { sequence, previous, size, compressed } => {
+                array(&[&tag::PACKED, sequence, previous, size, compressed])
+            }
             Self::Ack { sequence } => array(&[&tag::ACK, sequence]),
             Self::Credit { bytes } => array(&[&tag::CREDIT, bytes]),
             Self::Ping => array(&[&tag::PING]),
@@ -184,6 +204,12 @@ impl<'a> Frame<'a> {
             tag::BATCH => {
                 Self::Batch { sequence: reader.u64()?, previous: reader.u64()?, batch: reader.bin()? }
             }
+            tag::PACKED => Self::Packed {
+                sequence: reader.u64()?,
+                previous: reader.u64()?,
+                size: reader.u64()?,
+                compressed: reader.bin()?,
+            },
             tag::ACK => Self::Ack { sequence: reader.u64()? },
             tag::CREDIT => Self::Credit { bytes: reader.u64()? },
             tag::PING => Self::Ping,
@@ -306,6 +332,7 @@ mod tests {
             Frame::Hello { versions: (1, 2), sender },
             Frame::Welcome { version: 1, accepted: u64::MAX, credit: 0 },
             Frame::Batch { sequence: 3, previous: 1, batch: b"\x00bytes" },
+            Frame::Packed { sequence: 3, previous: 1, size: 1 << 20, compressed: b"\x28bytes" },
             Frame::Ack { sequence: 5 },
             Frame::Credit { bytes: 1 << 40 },
             Frame::Ping,

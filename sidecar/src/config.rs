@@ -9,7 +9,7 @@ use std::{
 use metlog_pipeline::{
     admin::AdminConfig,
     config::{Sockets, SpoolConfig, default_data_dir, duration},
-    link::sender::ForwardConfig,
+    link::{Compression, sender::ForwardConfig},
     rollup::RollupOptions,
 };
 use serde::Deserialize;
@@ -38,7 +38,10 @@ impl Default for Config {
             data_dir: default_data_dir("sidecar"),
             input: Inputs::default(),
             rollup: RollupConfig::default(),
-            forward: ForwardConfig { endpoints: vec!["tcp://127.0.0.1:5568".to_owned()] },
+            forward: ForwardConfig {
+                endpoints: vec!["tcp://127.0.0.1:5568".to_owned()],
+                compression: Compression::default(),
+            },
             spool: SpoolConfig::default(),
             admin: AdminConfig::default(),
         }
@@ -206,8 +209,9 @@ mod tests {
         for bad in
             ["", "grater:5568", "ipc://", "tcp://grater", "tcp://:1", "tcp://*:1", "tcp://a:0", "tcp://a:x"]
         {
-            let forward = ForwardConfig { endpoints: vec!["tcp://good:1".to_owned(), bad.to_owned()] };
-            let wrong = Config { forward, ..Config::default() }.check();
+            let mut config = Config::default();
+            config.forward.endpoints = vec!["tcp://good:1".to_owned(), bad.to_owned()];
+            let wrong = config.check();
             assert_eq!(wrong.len(), 1, "{bad}: {wrong:?}");
             assert!(wrong[0].starts_with(&format!("forward.endpoints: {bad:?} is neither")), "{wrong:?}");
         }

@@ -48,10 +48,10 @@ impl Courier {
             Error::new(ErrorKind::Io, format!("no random bytes for a sender id: {source}"))
         })?;
         let sender = SenderId { id, incarnation: 0 };
-        let (accepted, credit) = greet(&socket, sender, &Stop::default())
+        let welcome = greet(&socket, sender, &Stop::default())
             .map_err(|source| Error::new(source.kind(), format!("no welcome from {endpoint}: {source}")))?;
         let mut window = Window::default();
-        window.welcome(accepted, credit);
+        window.welcome(welcome.accepted, welcome.credit);
         Ok(Self { socket, window, sent: 0 })
     }
 

@@ -4,8 +4,11 @@
 //! The frames and the window are [`metlog_core::link`]; the link sequence of a record is its ordinal in the spool.
 
 pub mod courier;
+mod packing;
 pub mod receiver;
 pub mod sender;
+
+pub use packing::Compression;
 
 /// Bytes that may be unacknowledged on one link.
 pub const CREDIT_BYTES: u64 = 8 * 1024 * 1024;

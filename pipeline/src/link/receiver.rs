@@ -14,7 +14,7 @@ use metlog_core::{
 };
 use tracing::{info, warn};
 
-use super::CREDIT_BYTES;
+use super::{CREDIT_BYTES, packing::Unpacker};
 use crate::{
     counters::Counters,
     endpoint,
@@ -36,8 +36,8 @@ const ACK_WAIT: Duration = Duration::from_millis(1);
 /// A peer that says nothing for so long is forgotten; it says hello when it comes back. A quiet client speaks each 60 s.
 const FORGET_AFTER: Duration = Duration::from_secs(180);
 
-/// How often senders are told that the receiver is there while it takes nothing.
-const FULL_PONG: Duration = Duration::from_secs(1);
+/// How often senders are told to wait while the spool is full.
+const TOLD_TO_WAIT_EVERY: Duration = Duration::from_secs(1);
 
 /// The input `link` of a daemon.
 pub struct LinkReceiver {
@@ -48,7 +48,9 @@ pub struct LinkReceiver {
     peers: HashMap<Vec<u8>, Peer>,
     /// Peers that were refused and are ignored until their next hello.
     ignored: HashMap<Vec<u8>, Instant>,
-    said_pong: Instant,
+    unpacker: Unpacker,
+    /// When senders were last told to wait; nothing while they may send.
+    told_to_wait: Option<Instant>,
 }
 
 /// One connection of a sender.
@@ -68,6 +70,9 @@ impl LinkReceiver {
         let socket = endpoint::bind(zmq::ROUTER, endpoints, |socket| {
             socket.set_maxmsgsize(i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX))
         })?;
+        let unpacker = Unpacker::new().map_err(|source| {
+            Error::new(ErrorKind::Io, format!("no memory to unpack batches in: {source}")).with_source(source)
+        })?;
         Ok(Self {
             socket,
             intake,
@@ -75,7 +80,8 @@ impl LinkReceiver {
             quiet: Quiet::default(),
             peers: HashMap::new(),
             ignored: HashMap::new(),
-            said_pong: Instant::now(),
+            unpacker,
+            told_to_wait: None,
         })
     }
 
@@ -96,8 +102,11 @@ impl LinkReceiver {
             if full {
                 self.hold_on();
                 stop.wait(wait);
-            } else if self.socket.poll(zmq::POLLIN, millis(wait)).unwrap_or(0) > 0 {
-                self.drain();
+            } else {
+                self.go_on();
+                if self.socket.poll(zmq::POLLIN, millis(wait)).unwrap_or(0) > 0 {
+                    self.drain();
+                }
             }
             self.acknowledge();
             self.peers.retain(|_, peer| peer.heard.elapsed() < FORGET_AFTER);
@@ -106,17 +115,28 @@ impl LinkReceiver {
         self.finish();
     }
 
-    /// A full spool is not read into, so pings are not heard: senders are told all the same that nobody is dead.
+    /// A full spool is not read into, so pings are not heard: senders are told to wait, and that nobody is dead.
     fn hold_on(&mut self) {
-        if self.said_pong.elapsed() < FULL_PONG {
+        if self.told_to_wait.is_some_and(|told| told.elapsed() < TOLD_TO_WAIT_EVERY) {
             return;
         }
-        self.said_pong = Instant::now();
+        self.told_to_wait = Some(Instant::now());
         for peer in self.peers.values_mut() {
             peer.heard = Instant::now();
         }
+        self.set_credit(0);
+    }
+
+    /// The spool has room again.
+    fn go_on(&mut self) {
+        if self.told_to_wait.take().is_some() {
+            self.set_credit(CREDIT_BYTES);
+        }
+    }
+
+    fn set_credit(&self, bytes: u64) {
         for identity in self.peers.keys() {
-            self.answer(identity, &Frame::Pong);
+            self.answer(identity, &Frame::Credit { bytes });
         }
     }
 
@@ -160,6 +180,10 @@ impl LinkReceiver {
                 Ok(())
             }
             Frame::Batch { sequence, previous, batch } => self.take(identity, sequence, previous, batch),
+            Frame::Packed { sequence, previous, size, compressed } => {
+                let batch = self.unpacker.unpack(compressed, size)?;
+                self.take(identity, sequence, previous, &batch)
+            }
             Frame::Ping => {
                 if let Some(peer) = self.peers.get_mut(identity) {
                     peer.heard = Instant::now();

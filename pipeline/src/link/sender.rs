@@ -9,12 +9,13 @@ use std::{
 
 use metlog_core::{
     Error, ErrorKind,
-    link::{Frame, MAX_FRAME_BYTES, SenderId, VERSIONS, Window, agree},
+    link::{Frame, MAX_FRAME_BYTES, PACKED_VERSION, SenderId, VERSIONS, Window, agree},
     wire::batch::Batch,
 };
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+use super::packing::{self, Compression, Packer};
 use crate::{
     counters::Counters,
     cursor::{Cursor, SharedOutcomes},
@@ -47,6 +48,18 @@ pub type Verdict =
 pub struct ForwardConfig {
     /// ROUTER endpoints of the next hop, tried in turn.
     pub endpoints: Vec<String>,
+    /// Whether batches are compressed on the way.
+    #[serde(default)]
+    pub compression: Compression,
+}
+
+/// What a receiver has agreed to.
+pub(super) struct Welcome {
+    pub(super) version: u64,
+    /// The highest number it has taken.
+    pub(super) accepted: u64,
+    /// Bytes that may be unacknowledged.
+    pub(super) credit: u64,
 }
 
 /// The consumer `forward` of a spool.
@@ -71,6 +84,8 @@ struct Connection<'a> {
     /// Sent, not acknowledged: ordinal and what its messages will have become.
     unacknowledged: VecDeque<(u64, Outcomes)>,
     previous: u64,
+    /// Where batches are compressed.
+    packer: Option<Packer>,
     heard: Instant,
     asked: Instant,
 }
@@ -129,11 +144,14 @@ impl LinkSender {
         let endpoint = endpoint.ok_or_else(|| Error::new(ErrorKind::Config, "forward.endpoints is empty"))?;
         self.attempts += 1;
         let socket = self.open_socket(&endpoint).map_err(|source| failed(&endpoint, source))?;
-        let (accepted, credit) = greet(&socket, self.spool.id(), stop)
+        let welcome = greet(&socket, self.spool.id(), stop)
             .map_err(|source| Error::new(source.kind(), format!("no welcome from {endpoint}: {source}")))?;
-        info!(%endpoint, accepted, "link up");
-        self.skip_accepted(accepted);
-        let mut connection = Connection::new(&socket, &self.cursor, accepted, credit);
+        info!(%endpoint, accepted = welcome.accepted, "link up");
+        self.skip_accepted(welcome.accepted);
+        let packs = self.config.compression.is_for(&endpoint) && welcome.version >= PACKED_VERSION;
+        // Without memory for it batches go as they are.
+        let packer = packs.then(Packer::new).and_then(Result::ok);
+        let mut connection = Connection::new(&socket, &self.cursor, &welcome, packer);
         while !stop.is_set() {
             self.step(&mut connection)?;
         }
@@ -224,7 +242,9 @@ impl LinkSender {
             return Ok(true);
         };
         let batch = thinned.as_deref().unwrap_or(&record.frame);
-        let frame = Frame::Batch { sequence: record.ordinal, previous: connection.previous, batch }.encode();
+        let packed = connection.packer.as_mut().and_then(|packer| packer.pack(batch));
+        let batch_bytes = batch.len();
+        let frame = packing::frame(record.ordinal, connection.previous, batch, packed.as_deref());
         let bytes = frame.len();
         match connection.socket.send(frame, zmq::DONTWAIT) {
             Ok(()) => {}
@@ -237,6 +257,8 @@ impl LinkSender {
         connection.previous = ordinal;
         connection.ready.pop_front();
         self.counters.add("link_sent_batches", &[], 1);
+        self.counters.add("link_batch_bytes", &[], u64::try_from(batch_bytes).unwrap_or(u64::MAX));
+        self.counters.add("link_sent_bytes", &[], u64::try_from(bytes).unwrap_or(u64::MAX));
         Ok(true)
     }
 
@@ -276,9 +298,9 @@ impl LinkSender {
 }
 
 impl<'a> Connection<'a> {
-    fn new(socket: &'a zmq::Socket, cursor: &Cursor<()>, accepted: u64, credit: u64) -> Self {
+    fn new(socket: &'a zmq::Socket, cursor: &Cursor<()>, welcome: &Welcome, packer: Option<Packer>) -> Self {
         let mut window = Window::default();
-        window.welcome(accepted, credit);
+        window.welcome(welcome.accepted, welcome.credit);
         let now = Instant::now();
         Self {
             socket,
@@ -286,7 +308,8 @@ impl<'a> Connection<'a> {
             reader: cursor.reader(),
             ready: VecDeque::new(),
             unacknowledged: VecDeque::new(),
-            previous: accepted,
+            previous: welcome.accepted,
+            packer,
             heard: now,
             asked: now,
         }
@@ -310,8 +333,8 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// Says hello and waits for the welcome: what the receiver has, and its credit.
-pub(super) fn greet(socket: &zmq::Socket, sender: SenderId, stop: &Stop) -> Result<(u64, u64), Error> {
+/// Says hello and waits for the welcome.
+pub(super) fn greet(socket: &zmq::Socket, sender: SenderId, stop: &Stop) -> Result<Welcome, Error> {
     let hello = Frame::Hello { versions: VERSIONS, sender }.encode();
     socket.send(hello, 0).map_err(|source| failed("the peer", source))?;
     let deadline = Instant::now() + PATIENCE;
@@ -322,7 +345,7 @@ pub(super) fn greet(socket: &zmq::Socket, sender: SenderId, stop: &Stop) -> Resu
         let bytes = socket.recv_bytes(zmq::DONTWAIT).map_err(|source| failed("the peer", source))?;
         return match Frame::decode(&bytes)? {
             Frame::Welcome { version, accepted, credit } => {
-                agree((version, version)).map(|_| (accepted, credit))
+                agree((version, version)).map(|version| Welcome { version, accepted, credit })
             }
             Frame::Refusal { kind, message } => {
                 Err(Error::new(ErrorKind::Malformed, format!("refused ({kind}): {message}")))
