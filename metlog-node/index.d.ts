@@ -221,7 +221,7 @@ export declare class MetlogClient {
   severity: number;
   /** `'*'` stands for all. */
   disabledTimers: Names;
-  filters: readonly Filter[];
+  filters: Filter[];
   /** What messages say of where they come from, unless a call does. */
   pid: number;
   hostname: string;
@@ -356,7 +356,7 @@ export interface MetlogError extends Error {
  */
 export declare function clientFromJsonConfig(
   config: string | Config,
-  client?: MetlogClient,
+  client?: MetlogClient | null,
   clearGlobal?: boolean,
 ): MetlogClient;
 

@@ -76,7 +76,7 @@ typescript() {
 npm_package() {
     local code=0
     (cd metlog-node && publint --strict) || code=1
-    (cd metlog-node && attw --pack . --profile node16 --quiet) || code=1
+    (cd metlog-node && attw --pack . --quiet) || code=1
     return "$code"
 }
 

@@ -43,7 +43,7 @@ function callOf(client, type, options, own) {
   const { timestamp, logger, severity, payload, fields, pid, hostname } = given;
   return {
     type,
-    timestamp,
+    timestamp: timestamp ?? undefined,
     logger: logger === undefined ? client.logger : logger,
     severity: own?.severity ?? (severity === undefined ? client.severity : severity),
     payload: own?.payload ?? (payload === undefined ? '' : payload),

@@ -26,11 +26,11 @@ function getGlobalConfig() {
   return globalConfig;
 }
 
-/** Sets `client` up, or a new one, as `config` says: a JSON text or an object. */
-function clientFromJsonConfig(config, client = new MetlogClient(), clearGlobal = false) {
+/** Sets the client that is given up, or a new one, as `config` says: a JSON text or an object. */
+function clientFromJsonConfig(config, given, clearGlobal = false) {
   const { sender, logger, severity, disabledTimers, filters = [], ...rest } = parsed(config);
-  const { global = {}, handleSigterm = false, plugins } = rest;
-  const methods = methodsOf(plugins ?? {});
+  const { global = {}, handleSigterm = false, plugins = {} } = rest;
+  const methods = methodsOf(plugins);
   const parts = [
     senderOf(sender),
     logger,
@@ -40,6 +40,7 @@ function clientFromJsonConfig(config, client = new MetlogClient(), clearGlobal =
       functionNamed(name, `filters[${index}]`)(settings ?? {}),
     ),
   ];
+  const client = given ?? new MetlogClient();
   replaceMethods(client, methods);
   if (clearGlobal) {
     for (const name of Object.keys(globalConfig)) {
@@ -63,7 +64,12 @@ function parsed(config) {
   for (const key of Object.keys(object).filter((name) => !KEYS.includes(name))) {
     process.emitWarning(`metlog: unknown setting "${key}", expected one of ${KEYS.join(', ')}`);
   }
-  return object;
+  return givenOf(object);
+}
+
+/** The settings but for those that are null: JSON has no other word for what is not given. */
+function givenOf(object) {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null));
 }
 
 function fromJson(json) {

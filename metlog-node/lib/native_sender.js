@@ -36,6 +36,11 @@ class NativeSender {
     }
   }
 
+  /** False where message objects are to be given to `sendMessage`, which is then no way into the core. */
+  get takesCalls() {
+    return true;
+  }
+
   /** Takes a message object of nine keys. */
   sendMessage(message) {
     this.take(callOfMessage(message));

@@ -10,8 +10,14 @@ export declare function zmqPushSenderFactory(
     | { endpoints: string | readonly string[]; delivery: 'acked' },
 ): Sender;
 
-/** Single messages to receivers that subscribe at the addresses `bindstrs`. */
-export declare function zmqPubSenderFactory(settings: { bindstrs: string | readonly string[] }): Sender;
+/**
+ * Single messages to receivers that subscribe at the addresses `bindstrs`. What waits is bounded in bytes, and not by
+ * `queueLength`.
+ */
+export declare function zmqPubSenderFactory(settings: {
+  bindstrs: string | readonly string[];
+  queueLength?: number | undefined;
+}): Sender;
 
 /** One datagram a message to each of `hosts`; missing `ports` repeat the last, extra ones are ignored. */
 export declare function udpSenderFactory(settings: {

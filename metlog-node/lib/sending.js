@@ -44,10 +44,15 @@ function optionsWith(options, { severity, payload, name, rate }) {
   };
 }
 
+/** True for a sender that takes calls as they are; any other gets message objects. */
+function takesCalls(sender) {
+  return sender instanceof NativeSender && sender.takesCalls;
+}
+
 /** True when nothing written in JavaScript has to see messages on their way. */
 function isDirect(client) {
   return (
-    client.sender instanceof NativeSender &&
+    takesCalls(client.sender) &&
     client.metlog === metlog &&
     client.filters.every(isOnHead) &&
     !captured.isCapturing()
@@ -69,7 +74,7 @@ function send(client, type, options, own, report) {
     if (captured.isCapturing()) {
       return captured.capture(message ?? messageOf(call));
     }
-    if (!(client.sender instanceof NativeSender) || message !== undefined) {
+    if (!takesCalls(client.sender) || message !== undefined) {
       sendMessage(client, message ?? messageOf(call));
     } else if (report === undefined) {
       client.sender.take(call);
@@ -111,7 +116,7 @@ function sendMessage(client, message) {
     throw new Error('the client has no sender');
   }
   const sending = sender.sendMessage(message);
-  if (sender instanceof NativeSender) {
+  if (takesCalls(sender)) {
     return;
   }
   const { books } = stateOf(client);

@@ -1,6 +1,8 @@
 // Dates as text and as numbers.
 'use strict';
 
+const { types } = require('node:util');
+
 /** `YYYY-MM-DDTHH:MM:SSZ` of a Date, as the original wrote it: whole seconds, UTC. */
 function IsoDateString(date) {
   return `${date.toISOString().slice(0, -5)}Z`;
@@ -19,7 +21,7 @@ function toNative(given) {
   if (typeof given === 'string') {
     return given;
   }
-  const millis = given instanceof Date ? given.getTime() : given;
+  const millis = types.isDate(given) ? given.getTime() : given;
   return typeof millis === 'number' && Number.isFinite(millis) ? Math.round(millis * 1000) : undefined;
 }
 
@@ -28,7 +30,7 @@ function toText(given) {
   if (typeof given === 'string') {
     return given;
   }
-  const date = given === undefined ? new Date() : new Date(given);
+  const date = new Date(types.isDate(given) || typeof given === 'number' ? given : Date.now());
   return isoMicros(Number.isNaN(date.getTime()) ? new Date() : date);
 }
 

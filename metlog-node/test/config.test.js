@@ -35,6 +35,20 @@ test('a client may be configured again', () => {
   assert.equal(client.sender.messages[0].logger, 'two');
 });
 
+test('null stands for what is not given', () => {
+  const nothing = {
+    logger: null,
+    severity: null,
+    disabledTimers: null,
+    filters: null,
+    plugins: null,
+    global: null,
+  };
+  const client = clientFromJsonConfig(JSON.stringify({ sender, ...nothing }), null);
+  const { logger, severity, disabledTimers, filters } = client;
+  assert.deepEqual([logger, severity, disabledTimers, filters], ['', 6, [], []]);
+});
+
 test('the factory gets the whole sender object', () => {
   const config = { sender: { factory: 'metlog/senders:udpSenderFactory', hosts: 'localhost' } };
   assert.throws(() => clientFromJsonConfig(config), /Invalid host\/port combination: \[localhost\] \[\]/);

@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const os = require('node:os');
 const test = require('node:test');
+const vm = require('node:vm');
 
 const { IsoDateString, MetlogClient, SEVERITY } = require('metlog');
 const { NINE_KEYS, memoryClient } = require('./support.js');
@@ -99,6 +100,28 @@ for (const [name, timestamp, expected] of TIMESTAMPS) {
     assert.equal(sender.messages[0].timestamp, expected);
   });
 }
+
+test('a timestamp of null is none, and what is no date is now', () => {
+  const seen = [];
+  const { client: core, sender } = memoryClient();
+  const own = new MetlogClient({ sendMessage: (message) => seen.push(message) });
+  for (const timestamp of [null, true, []]) {
+    core.metlog('a', { timestamp });
+    own.metlog('a', { timestamp });
+  }
+  const year = String(new Date().getUTCFullYear());
+  for (const { timestamp } of [...sender.messages, ...seen]) {
+    assert.match(timestamp, SIX_DIGITS);
+    assert.equal(timestamp.slice(0, 4), year);
+  }
+  assert.deepEqual(sender.messages[0].fields, {});
+});
+
+test('a Date of another context is a date', () => {
+  const { client, sender } = memoryClient();
+  client.metlog('a', { timestamp: vm.runInNewContext('new Date(0)') });
+  assert.equal(sender.messages[0].timestamp, '1970-01-01T00:00:00.000000Z');
+});
 
 test('what does not fit its column is kept under fields.original', () => {
   const cases = [

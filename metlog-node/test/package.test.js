@@ -51,6 +51,15 @@ const EXPORTS = {
   'metlog/testing': ['captureLogs'],
 };
 
+/** TypeScript does not read `exports` where `moduleResolution` is `node`, as it is unless told for CommonJS up to 5.x. */
+test('every path that is exported has its types for older compilers too', () => {
+  const { exports: exported, typesVersions } = require('metlog/package.json');
+  const types = Object.entries(exported)
+    .filter(([name, entry]) => name !== '.' && entry.types !== undefined)
+    .map(([name, entry]) => [name.replace('./', ''), [entry.types.replace('./', '')]]);
+  assert.deepEqual(typesVersions, { '*': Object.fromEntries(types) });
+});
+
 for (const [name, names] of Object.entries(EXPORTS)) {
   test(`${name} exports the same to require and to import`, async () => {
     const required = require(name);

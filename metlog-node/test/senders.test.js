@@ -2,12 +2,16 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { execFile } = require('node:child_process');
 const dgram = require('node:dgram');
 const test = require('node:test');
+const { promisify } = require('node:util');
 
 const { MetlogClient } = require('metlog');
 const senders = require('metlog/senders');
-const { NINE_KEYS, messagesIn, run, temporaryFile, until } = require('./support.js');
+const { NINE_KEYS, ROOT, messagesIn, run, temporaryFile, until } = require('./support.js');
+
+const execute = promisify(execFile);
 
 /** A UDP socket on a free port that keeps what it gets. */
 async function receiver(t) {
@@ -64,6 +68,41 @@ test('stdout gets one line a message', async () => {
     new MetlogClient(stdoutSenderFactory(), 'app').info('hello');`;
   const { stdout } = await run(source);
   assert.equal(JSON.parse(stdout).payload, 'hello');
+});
+
+test("stdout goes through the application's own `write` where there is one", (t) => {
+  const client = new MetlogClient(senders.stdoutSenderFactory(), 'app');
+  const written = [];
+  t.mock.method(process.stdout, 'write', (text) => written.push(text));
+  client.info('hello');
+  client.sender.sendMessage({ type: 'own' });
+  client.sendException(new Error('failed'));
+  t.mock.restoreAll();
+  assert.ok(written.every((text) => typeof text === 'string' && text.endsWith('}\n')));
+  const types = written.map((text) => JSON.parse(text).type);
+  assert.deepEqual(types, ['oldstyle', 'own', 'sentry']);
+  assert.deepEqual(client.stats(), { ...client.stats(), attempted: 2, sent: 2, waiting: 0 });
+});
+
+/** Node makes a pipe one that refuses to wait, for everybody in the process, once somebody has asked for `process.stdout`. */
+test('stdout loses no line and tears none where the reader of a pipe is slow', async () => {
+  const source = `
+    process.stdout.write('');
+    const { MetlogClient } = require('metlog');
+    const client = new MetlogClient(require('metlog/senders').stdoutSenderFactory(), 'app');
+    for (let count = 0; count < 5000; count += 1) {
+      client.metlog('services', { payload: 'a payload of some length, as most have'.repeat(4) });
+    }`;
+  const slow = `for await (const piece of process.stdin) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      process.stdout.write(piece);
+    }`;
+  const shell = '"$0" -e "$1" | "$0" --input-type=module -e "$2"';
+  const options = { cwd: ROOT, maxBuffer: 1e8 };
+  const { stdout } = await execute('sh', ['-c', shell, process.execPath, source, slow], options);
+  const lines = stdout.split('\n').slice(0, -1);
+  assert.equal(lines.length, 5000);
+  assert.ok(lines.every((line) => JSON.parse(line).type === 'services'));
 });
 
 for (const delivery of ['push', 'acked']) {

@@ -31,6 +31,7 @@ import {
   memorySenderFactory,
   stdoutSenderFactory,
   udpSenderFactory,
+  zmqPubSenderFactory,
   zmqPushSenderFactory,
 } from 'metlog/senders';
 import { jsonEncoder, msgpackEncoder } from 'metlog/senders/encoders';
@@ -45,6 +46,8 @@ const filters = [
   typeRateProvider({ types: { services: 0.5 } }),
 ];
 const client = new MetlogClient(zmqPushSenderFactory(), 'app', SEVERITY.NOTICE, ['slow'], filters);
+client.filters.push(quiet);
+client.setup(zmqPubSenderFactory({ bindstrs: 'tcp://*:5585', queueLength: 1000 }));
 client.setup(udpSenderFactory({ hosts: ['a', 'b'], ports: [5565] }));
 client.metlog('services', { fields: { userid: 25 }, timestamp: new Date(), severity: 3 });
 client.incr('n', { count: 2, rate: 0.5 }, 0.5);
