@@ -154,6 +154,7 @@ impl Admin {
     /// # Errors
     /// When the runtime cannot be had.
     pub fn serve(self, listeners: Listeners, stop: &Stop) -> io::Result<()> {
+        let beat = self.watchdog.look_interval();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let _guard = runtime.enter();
         let tcp = TcpListener::from_std(listeners.tcp)?;
@@ -167,9 +168,14 @@ impl Admin {
         let content = Router::new().route("/stats", get(stats)).route("/audit", get(audit)).with_state(state);
         runtime.spawn(async { axum::serve(tcp, open).await });
         runtime.spawn(async { axum::serve(unix, content).await });
+        let (tell, mut told) = tokio::sync::oneshot::channel();
+        stop.on_set(move || {
+            let _has_ended = tell.send(());
+        });
         runtime.block_on(async {
+            // Coming back to ask is what the watchdog sees of this thread.
             while !stop.is_set() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                let _either = tokio::time::timeout(beat, &mut told).await;
             }
         });
         Ok(())

@@ -122,8 +122,10 @@ impl<S: Serialize + DeserializeOwned + Default + Clone> Cursor<S> {
     /// # Errors
     /// When the file system refuses; the last save still counts.
     pub fn save(&mut self) -> io::Result<()> {
-        let saved = Saved { outcomes: self.outcomes.lock().clone(), state: self.state.clone() };
-        self.checkpoint.save(self.through, &saved)?;
+        let saved = Saved { outcomes: self.outcomes.lock().clone(), state: std::mem::take(&mut self.state) };
+        let result = self.checkpoint.save(self.through, &saved);
+        self.state = saved.state;
+        result?;
         self.saved_at = Instant::now();
         self.saved_through = self.through;
         self.spool.release(&self.name, self.through);

@@ -23,4 +23,5 @@ pub mod spool;
 pub mod stop;
 pub mod threads;
 pub mod tools;
+pub mod waiter;
 pub mod watchdog;

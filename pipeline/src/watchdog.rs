@@ -1,8 +1,8 @@
 //! Names the part of a daemon that has work and does not move: in the log once, in `/metrics`, `/readyz` and `/stats`.
 //!
 //! A consumer of the spool moves when its cursor does, and has work while the spool holds safe records after it. The spool's
-//! thread moves when records become safe. Every other thread moves each time it asks whether to stop, which all do several
-//! times a second; one that does not come back to that is stuck in a call.
+//! thread moves when records become safe. Every other thread moves each time it asks whether to stop, and says when it rests
+//! until there is work; one that does neither is stuck in a call.
 
 use std::{
     collections::BTreeMap,
@@ -21,8 +21,11 @@ use crate::{
     stop::{Pulse, Stop},
 };
 
-/// How often the parts are looked at.
-const LOOK: Duration = Duration::from_millis(500);
+/// The parts are looked at so often within the patience: none is named much later than it should be.
+const LOOKS: u32 = 8;
+
+/// Bounds of the time between two looks.
+const LOOK_BOUNDS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 /// The part that makes records safe.
 const SPOOL_SYNC: &str = "spool-sync";
@@ -67,6 +70,12 @@ impl Watchdog {
         Self { patience, consumers, stalled: Arc::default() }
     }
 
+    /// How often the parts are looked at. Threads that wait for nothing else than work move at least as often.
+    #[must_use]
+    pub fn look_interval(&self) -> Duration {
+        (self.patience / LOOKS).clamp(LOOK_BOUNDS.0, LOOK_BOUNDS.1)
+    }
+
     /// The parts that have work and do not move, and for how long.
     #[must_use]
     pub fn stalled(&self) -> BTreeMap<String, Duration> {
@@ -85,7 +94,7 @@ impl Watchdog {
     /// Watches until told to stop. `threads` are those to watch beside the consumers and the spool.
     pub fn run(&self, spool: &Spool, threads: &[(String, Pulse)], stop: &Stop) {
         let mut watch = Watch::new(self.patience);
-        while !stop.wait(LOOK) {
+        while !stop.wait(self.look_interval()) {
             for event in watch.look(Instant::now(), &self.samples(spool, threads)) {
                 self.tell(event);
             }

@@ -11,7 +11,7 @@ use metlog_core::{
 };
 
 use super::sender::{failed, greet, millis};
-use crate::stop::Stop;
+use crate::{stop::Stop, waiter::Waiter};
 
 /// How long the receiver may let it wait, for credit or an ack, before it is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ impl Courier {
             Error::new(ErrorKind::Io, format!("no random bytes for a sender id: {source}"))
         })?;
         let sender = SenderId { id, incarnation: 0 };
-        let welcome = greet(&socket, sender, &Stop::default())
+        let welcome = greet(&socket, sender, &Waiter::new(&Stop::default()))
             .map_err(|source| Error::new(source.kind(), format!("no welcome from {endpoint}: {source}")))?;
         let mut window = Window::default();
         window.welcome(welcome.accepted, welcome.credit);

@@ -22,13 +22,14 @@ use crate::{
     quiet::Quiet,
     spool::Outcome,
     stop::Stop,
+    waiter::Waiter,
 };
 
 /// Frames taken from the socket before acks are looked after again.
 const BURST: usize = 256;
 
-/// How long the socket is waited for when nothing waits to be acknowledged.
-const IDLE_WAIT: Duration = Duration::from_millis(100);
+/// How often a full spool is looked at again.
+const FULL_WAIT: Duration = Duration::from_millis(100);
 
 /// How long the socket is waited for while a sync is awaited.
 const ACK_WAIT: Duration = Duration::from_millis(1);
@@ -95,16 +96,16 @@ impl LinkReceiver {
 
     /// Receives until told to stop.
     pub fn run(&mut self, stop: &Stop) {
+        let waiter = Waiter::new(stop);
         while !stop.is_set() {
             let awaited = self.peers.values().any(|peer| !peer.unacknowledged.is_empty());
             let full = self.intake.spool().is_full();
-            let wait = if awaited { ACK_WAIT } else { IDLE_WAIT };
             if full {
                 self.hold_on();
-                stop.wait(wait);
+                stop.wait(if awaited { ACK_WAIT } else { FULL_WAIT });
             } else {
                 self.go_on();
-                if self.socket.poll(zmq::POLLIN, millis(wait)).unwrap_or(0) > 0 {
+                if waiter.socket(&self.socket, self.wait(awaited)) {
                     self.drain();
                 }
             }
@@ -113,6 +114,14 @@ impl LinkReceiver {
             self.ignored.retain(|_, refused| refused.elapsed() < FORGET_AFTER);
         }
         self.finish();
+    }
+
+    /// How long a frame is waited for: until there may be a peer to forget, for ever when there is none.
+    fn wait(&self, awaited: bool) -> Option<Duration> {
+        if awaited {
+            return Some(ACK_WAIT);
+        }
+        (!self.peers.is_empty() || !self.ignored.is_empty()).then_some(FORGET_AFTER)
     }
 
     /// A full spool is not read into, so pings are not heard: senders are told to wait, and that nobody is dead.
@@ -273,8 +282,4 @@ fn refused(error: Refused) -> Error {
 
 fn unknown_peer() -> Error {
     Error::new(ErrorKind::Malformed, "this sender has not said hello")
-}
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

@@ -23,16 +23,24 @@ use crate::{
     quiet::Quiet,
     spool::{Reader, Record, Spool},
     stop::Stop,
+    waiter::Waiter,
     watchdog::Place,
 };
 
 /// How long a hello waits for its welcome, and a silent peer is believed in, before the next connection is tried.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How often a link says something when it has nothing to send.
+/// How often a link says something while an answer is awaited.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// One step of the loop: how long the socket or the spool is waited for.
+/// How often it does when nothing is: each ping wakes two daemons and their I/O threads, and a peer that has gone is noticed
+/// soon enough when there is something to send.
+const IDLE_PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A peer that cannot be reached is tried again after a tenth of a second, then less and less often, but as often as this.
+const RECONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// One step of the loop while acks are awaited.
 const STEP: Duration = Duration::from_millis(20);
 
 /// Bytes read from the spool at once.
@@ -88,6 +96,8 @@ struct Connection<'a> {
     packer: Option<Packer>,
     heard: Instant,
     asked: Instant,
+    /// Since when an answer is awaited.
+    awaited: Option<Instant>,
 }
 
 impl LinkSender {
@@ -122,8 +132,10 @@ impl LinkSender {
 
     /// Forwards until told to stop.
     pub fn run(&mut self, stop: &Stop) {
+        let waiter = Waiter::new(stop);
+        self.spool.wake_readers_on(stop);
         while !stop.is_set() {
-            if let Err(error) = self.connection(stop) {
+            if let Err(error) = self.connection(stop, &waiter) {
                 self.counters.add("link_reconnects", &[], 1);
                 self.quiet.say("link", || warn!(%error, "link down, trying again"));
                 stop.wait(self.pause());
@@ -139,19 +151,20 @@ impl LinkSender {
     }
 
     /// One connection, from hello to its end. A reconnect is a new socket: nothing of the old one is trusted.
-    fn connection(&mut self, stop: &Stop) -> Result<(), Error> {
+    fn connection(&mut self, stop: &Stop, waiter: &Waiter) -> Result<(), Error> {
         let endpoint = self.config.endpoints.get(self.attempts % self.config.endpoints.len().max(1)).cloned();
         let endpoint = endpoint.ok_or_else(|| Error::new(ErrorKind::Config, "forward.endpoints is empty"))?;
         self.attempts += 1;
         let socket = self.open_socket(&endpoint).map_err(|source| failed(&endpoint, source))?;
-        let welcome = greet(&socket, self.spool.id(), stop)
+        let welcome = greet(&socket, self.spool.id(), waiter)
             .map_err(|source| Error::new(source.kind(), format!("no welcome from {endpoint}: {source}")))?;
         info!(%endpoint, accepted = welcome.accepted, "link up");
         self.skip_accepted(welcome.accepted);
         let packs = self.config.compression.is_for(&endpoint) && welcome.version >= PACKED_VERSION;
         // Without memory for it batches go as they are.
         let packer = packs.then(Packer::new).and_then(Result::ok);
-        let mut connection = Connection::new(&socket, &self.cursor, &welcome, packer);
+        let reader = self.cursor.reader().until(stop);
+        let mut connection = Connection::new(&socket, reader, &welcome, packer);
         while !stop.is_set() {
             self.step(&mut connection)?;
         }
@@ -161,6 +174,7 @@ impl LinkSender {
     fn open_socket(&self, endpoint: &str) -> zmq::Result<zmq::Socket> {
         let socket = self.context.socket(zmq::DEALER)?;
         socket.set_linger(0)?;
+        socket.set_reconnect_ivl_max(i32::try_from(RECONNECT_MAX.as_millis()).unwrap_or(i32::MAX))?;
         socket.set_maxmsgsize(i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX))?;
         socket.connect(endpoint)?;
         Ok(socket)
@@ -231,7 +245,7 @@ impl LinkSender {
         }
         if connection.ready.is_empty() {
             // While acks are awaited they are what to wait for; otherwise the spool is.
-            let wait = if connection.window.is_empty() { STEP } else { Duration::ZERO };
+            let wait = if connection.window.is_empty() { connection.until_ping() } else { Duration::ZERO };
             connection.ready.extend(connection.reader.next(READ_BYTES, wait));
         }
         let Some(record) = connection.ready.front() else { return Ok(false) };
@@ -253,6 +267,7 @@ impl LinkSender {
         }
         let ordinal = record.ordinal;
         connection.window.sent(ordinal, bytes);
+        connection.awaited.get_or_insert_with(Instant::now);
         connection.unacknowledged.push_back((ordinal, outcomes));
         connection.previous = ordinal;
         connection.ready.pop_front();
@@ -287,6 +302,7 @@ impl LinkSender {
             }
             other => return Err(Error::new(ErrorKind::Malformed, format!("unexpected frame {other:?}"))),
         }
+        connection.awaited = (!connection.window.is_empty()).then_some(connection.heard);
         Ok(())
     }
 
@@ -298,20 +314,21 @@ impl LinkSender {
 }
 
 impl<'a> Connection<'a> {
-    fn new(socket: &'a zmq::Socket, cursor: &Cursor<()>, welcome: &Welcome, packer: Option<Packer>) -> Self {
+    fn new(socket: &'a zmq::Socket, reader: Reader, welcome: &Welcome, packer: Option<Packer>) -> Self {
         let mut window = Window::default();
         window.welcome(welcome.accepted, welcome.credit);
         let now = Instant::now();
         Self {
             socket,
             window,
-            reader: cursor.reader(),
+            reader,
             ready: VecDeque::new(),
             unacknowledged: VecDeque::new(),
             previous: welcome.accepted,
             packer,
             heard: now,
             asked: now,
+            awaited: None,
         }
     }
 
@@ -320,13 +337,20 @@ impl<'a> Connection<'a> {
         if self.window.is_empty() && self.window.is_open() { Duration::ZERO } else { STEP }
     }
 
+    /// How long until a quiet peer is asked whether it is there.
+    fn until_ping(&self) -> Duration {
+        let interval = if self.awaited.is_some() { PING_INTERVAL } else { IDLE_PING_INTERVAL };
+        interval.saturating_sub(self.heard.elapsed().min(self.asked.elapsed()))
+    }
+
     /// Asks a quiet peer whether it is there, and gives a silent one up.
     fn keep_alive(&mut self) -> Result<(), Error> {
-        if self.heard.elapsed() > PATIENCE {
+        if self.awaited.is_some_and(|since| since.elapsed() > PATIENCE) {
             return Err(Error::new(ErrorKind::Io, format!("nothing heard for {} s", PATIENCE.as_secs())));
         }
-        if self.heard.elapsed().min(self.asked.elapsed()) > PING_INTERVAL {
+        if self.until_ping().is_zero() {
             self.asked = Instant::now();
+            self.awaited.get_or_insert(self.asked);
             let _lost_when_the_peer_is = self.socket.send(Frame::Ping.encode(), zmq::DONTWAIT);
         }
         Ok(())
@@ -334,12 +358,12 @@ impl<'a> Connection<'a> {
 }
 
 /// Says hello and waits for the welcome.
-pub(super) fn greet(socket: &zmq::Socket, sender: SenderId, stop: &Stop) -> Result<Welcome, Error> {
+pub(super) fn greet(socket: &zmq::Socket, sender: SenderId, waiter: &Waiter) -> Result<Welcome, Error> {
     let hello = Frame::Hello { versions: VERSIONS, sender }.encode();
     socket.send(hello, 0).map_err(|source| failed("the peer", source))?;
     let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline && !stop.is_set() {
-        if socket.poll(zmq::POLLIN, millis(STEP)).unwrap_or(0) == 0 {
+    while Instant::now() < deadline && !waiter.is_stopped() {
+        if !waiter.socket(socket, Some(deadline.saturating_duration_since(Instant::now()))) {
             continue;
         }
         let bytes = socket.recv_bytes(zmq::DONTWAIT).map_err(|source| failed("the peer", source))?;

@@ -21,6 +21,7 @@ use super::segment;
 use super::stats::{Outcome, SpoolStats};
 use super::sync;
 use super::writer::Writer;
+use crate::stop::Stop;
 
 /// When an appended record counts as safe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +207,16 @@ impl Spool {
     pub fn reader(&self, from_ordinal: u64) -> Reader {
         let from_ordinal = lock(&self.shared.index).place(from_ordinal.saturating_sub(1)).saturating_add(1);
         Reader::new(Arc::clone(&self.shared), from_ordinal)
+    }
+
+    /// Wakes the readers that go on until `stop` when it is set.
+    pub fn wake_readers_on(&self, stop: &Stop) {
+        let shared = Arc::clone(&self.shared);
+        stop.on_set(move || {
+            // A reader asks for the stop and goes to sleep under this lock: none does between the two.
+            drop(lock(&shared.index));
+            shared.settled.notify_all();
+        });
     }
 
     /// Makes `consumer` hold back what comes after `through`, the ordinal of its checkpoint. With no consumer at all

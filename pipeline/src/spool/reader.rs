@@ -11,6 +11,7 @@ use super::index::{Segment, Step};
 use super::record::Record;
 use super::scan::{Found, Limit, Scanner};
 use super::segment;
+use crate::stop::Stop;
 
 /// Goes through the spool from an ordinal on. Holds nothing back: a consumer registers with the spool for that.
 #[derive(Debug)]
@@ -19,11 +20,18 @@ pub struct Reader {
     position: u64,
     /// The segment being read, by its first ordinal; `None` before the first one.
     current: Option<(u64, Scanner)>,
+    stop: Option<Stop>,
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>, from_ordinal: u64) -> Reader {
-        Reader { shared, position: from_ordinal, current: None }
+        Reader { shared, position: from_ordinal, current: None, stop: None }
+    }
+
+    /// Waits no longer once `stop` is set, whose setting has to wake it: [`super::Spool::wake_readers_on`].
+    #[must_use]
+    pub fn until(self, stop: &Stop) -> Self {
+        Self { stop: Some(stop.clone()), ..self }
     }
 
     /// The next records, of at most `max_bytes` of frames unless the first alone is larger. Waits until there is one;
@@ -78,6 +86,7 @@ impl Reader {
         loop {
             match index.step(self.position, place) {
                 Step::Wait if index.closed && index.first_unsettled().is_none() => return None,
+                Step::Wait if self.stop.as_ref().is_some_and(Stop::is_set) => return None,
                 Step::Wait => index = wait(&self.shared.settled, index, deadline)?,
                 step => return Some(step),
             }
