@@ -13,9 +13,9 @@ const PID = process.pid;
 
 const NO_OPTIONS = Object.freeze({});
 
-/** True for what can be a message's `fields`. */
+/** True for what can be a message's `fields`: values by name, not a list or bytes, which may have millions of them. */
 function isObject(value) {
-  return typeof value === 'object' && !Array.isArray(value);
+  return typeof value === 'object' && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }
 
 /** One option of a caller; one that cannot be read is not given. */

@@ -3,6 +3,8 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 
+const { isObject } = require('./call.js');
+
 /** Made at the first `bind`. */
 let storage;
 
@@ -115,11 +117,10 @@ function merged(bound, fields) {
   if (fields === undefined || fields === null) {
     return { ...bound };
   }
-  if (typeof fields !== 'object' || Array.isArray(fields)) {
-    return { ...bound, original: { fields } };
-  }
   try {
-    return { ...bound, ...(typeof fields.toJSON === 'function' ? fields.toJSON() : fields) };
+    const isOwnJson = isObject(fields) && typeof fields.toJSON === 'function';
+    const given = isOwnJson ? fields.toJSON() : fields;
+    return { ...bound, ...(isObject(given) ? given : { original: { fields } }) };
   } catch {
     return { ...bound, ...readable(fields) };
   }

@@ -7,6 +7,7 @@
 const { types } = require('node:util');
 
 const native = require('./native.js');
+const { fieldsOf, isObject } = require('./call.js');
 const { boundedText, dataOf, inherits, isReadable, kindOf, messageOf, propertiesOf } = require('./inert.js');
 const { isSeverity, SEVERITY } = require('./severity.js');
 
@@ -31,7 +32,7 @@ const MAX_ARGUMENTS = 60;
  */
 function reportOf(error, options, defaults) {
   // A text would be taken apart into its characters.
-  const { msg = '', extra, dsn, ...rest } = typeof options === 'object' && options !== null ? options : {};
+  const { msg = '', extra, dsn, ...rest } = isObject(options ?? undefined) ? options : {};
   if (dsn !== undefined && dsn !== null) {
     native.checkDsn(dsn);
   }
@@ -57,7 +58,7 @@ function reportOf(error, options, defaults) {
 function sentryOf({ report, dsn = null, columns }) {
   const { payload, epochTimestamp, message } = native.sentry(report);
   const own = { epoch_timestamp: epochTimestamp, msg: message, dsn };
-  return { ...columns, payload, fields: { ...columns.fields, ...own } };
+  return { ...columns, payload, fields: { ...fieldsOf(columns.fields), ...own } };
 }
 
 /** The error, then its causes, then what it holds, each followed by its own; no object twice. */

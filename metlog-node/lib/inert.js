@@ -91,7 +91,14 @@ function boundedText(value, most = MAX_TEXT) {
  */
 function propertiesOf(object, { level = 0, without = [] } = {}) {
   try {
-    return isReadable(object) ? new Copy(MAX_DEPTH - level, without).entries(object) : {};
+    if (!isReadable(object) || ArrayBuffer.isView(object)) {
+      return {};
+    }
+    // All of its names would be asked for.
+    if (Array.isArray(object) && object.length > MAX_ITEMS) {
+      return { [CUT]: `<list of ${object.length}>` };
+    }
+    return new Copy(MAX_DEPTH - level, without).entries(object);
   } catch {
     return {};
   }

@@ -2,7 +2,7 @@
 'use strict';
 
 const { Aggregates } = require('./aggregates.js');
-const { optionOf, rateOf, sampled } = require('./call.js');
+const { isObject, optionOf, rateOf, sampled } = require('./call.js');
 const { hasName } = require('./collection.js');
 const { ClientTimer, isPlain, wholeMillis } = require('./metric.js');
 const { text } = require('./plain.js');
@@ -110,7 +110,7 @@ function sendTime(client, elapsed, name, { options, rate }) {
     return say(client, 'timer', options, { payload: wholeMillis(elapsed), name, rate });
   }
   try {
-    const given = typeof options === 'object' ? options : undefined;
+    const given = isObject(options) ? options : undefined;
     const millis = Number.isFinite(elapsed) ? Math.round(elapsed) : elapsed;
     client.timer_send(millis, name, { ...given, [IS_SAMPLED]: true });
   } catch (error) {

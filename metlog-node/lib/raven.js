@@ -2,6 +2,7 @@
 'use strict';
 
 const native = require('./native.js');
+const { isObject } = require('./call.js');
 const { settingsOf } = require('./collection.js');
 const { metlogError } = require('./errors.js');
 
@@ -16,7 +17,7 @@ function configPlugin(settings) {
   const defaults = { dsn, logger, severity };
   return function raven(msg, error, options) {
     if (error !== undefined && error !== null) {
-      this.sendException(error, { ...defaults, ...options, msg });
+      this.sendException(error, { ...defaults, ...(isObject(options) ? options : {}), msg });
     }
   };
 }

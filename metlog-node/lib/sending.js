@@ -5,7 +5,7 @@ const { types } = require('node:util');
 
 const native = require('./native.js');
 const captured = require('./captured.js');
-const { callOf, fieldsOf, messageOf } = require('./call.js');
+const { callOf, fieldsOf, isObject, messageOf } = require('./call.js');
 const { withBound } = require('./context.js');
 const { isOnHead } = require('./heads.js');
 const { NativeSender } = require('./native_sender.js');
@@ -34,7 +34,7 @@ function say(client, type, options, own) {
 
 /** The options of a message that says all of this. */
 function optionsWith(options, { severity, payload, name, rate }) {
-  const given = typeof options === 'object' ? options : undefined;
+  const given = isObject(options) ? options : undefined;
   const fields = fieldsOf(given?.fields);
   return {
     ...given,

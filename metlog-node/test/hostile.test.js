@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
+const { MetlogClient } = require('metlog');
 const { memoryClient } = require('./support.js');
 
 const cyclic = { name: 'cyclic' };
@@ -152,6 +153,32 @@ for (const [name, fields] of Object.entries(TINY)) {
     client.flush();
     const { attempted, accepted, refused } = client.stats();
     assert.deepEqual([attempted, accepted + (refused.too_big ?? 0)], [3, 3]);
+  });
+}
+
+/** What would be taken apart into millions of parts where an object is expected. */
+const WIDE = {
+  'a long text': 'x'.repeat(10 << 20),
+  bytes: Buffer.alloc(2 << 20),
+  'a long list': Array.from({ length: 2 << 20 }, (_, index) => index),
+  'a text that `toJSON` gives': { toJSON: () => 'x'.repeat(10 << 20) },
+};
+
+for (const [name, value] of Object.entries(WIDE)) {
+  test(`${name} in place of an object keeps the thread for no long time`, () => {
+    const seen = [];
+    const client = new MetlogClient({ sendMessage: (message) => seen.push(message) });
+    const started = performance.now();
+    client.metlog('a', { fields: value });
+    client.sendException(new Error('e'), { fields: value });
+    client.sendException(new Error('e'), { extra: value });
+    client.sendException(new Error('e'), value);
+    client.sendException(value);
+    client.bind(value, () => client.info('bound'));
+    const elapsed = performance.now() - started;
+    // A minute for the text, three seconds for the others.
+    assert.ok(elapsed < 2000, `${elapsed} ms`);
+    assert.deepEqual([seen.length, seen[5].fields], [6, { original: { fields: value } }]);
   });
 }
 

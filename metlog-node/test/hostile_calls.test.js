@@ -15,6 +15,9 @@ const thrower = () => {
 const revoked = Proxy.revocable(() => 0, {});
 revoked.revoke();
 
+const gone = Proxy.revocable({}, {});
+gone.revoke();
+
 const cyclic = { name: 'cyclic' };
 cyclic.self = cyclic;
 cyclic.list = [cyclic];
@@ -38,7 +41,17 @@ const VALUES = [
   ...[undefined, null, true, -1, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, -0, 7n, -(10n ** 40n)],
   ...['', 'a', '\ud800', 'a\udc00b\0', '__proto__', 'constructor', '*', 'x'.repeat(10 << 20)],
   ...[Symbol('s'), Symbol.iterator, () => 0, thrower, async () => thrower()],
-  ...[[], [undefined], new Array(3), cyclic, [cyclic], revoked.proxy, trapped, Object.create(null)],
+  ...[
+    [],
+    [undefined],
+    new Array(3),
+    cyclic,
+    [cyclic],
+    revoked.proxy,
+    gone.proxy,
+    trapped,
+    Object.create(null),
+  ],
   ...[{ toJSON: thrower }, { toString: thrower, valueOf: thrower }, { [Symbol.toPrimitive]: thrower }],
   ...[
     // biome-ignore lint/suspicious/noThenProperty: that is the case
