@@ -8,6 +8,7 @@ use metlog_pipeline::{
     daemon::{Daemon, supervise},
     intake::Intake,
     link::receiver::LinkReceiver,
+    sockets::Sockets,
     stop::Stop,
     threads::Threads,
     watchdog::Watchdog,
@@ -29,7 +30,7 @@ impl Daemon for Grater {
         &config.data_dir
     }
 
-    fn run(config: Config, stop: &Stop) -> Result<bool, Box<dyn Error>> {
+    fn run(config: Config, sockets: &Sockets, stop: &Stop) -> Result<bool, Box<dyn Error>> {
         let config = config.complete();
         let counters = Counters::default();
         let intake = Intake::open(&config.data_dir, config.spool.options())?;
@@ -41,7 +42,7 @@ impl Daemon for Grater {
             let runner = OutputRunner::open(position, output, config.max_lag_bytes(output), place, shared)?;
             runners.push((format!("output-{}", output.name), runner));
         }
-        let mut link = LinkReceiver::bind(&config.input.link.endpoints, intake.clone(), counters.clone())?;
+        let mut link = LinkReceiver::bind(&config.input.link.endpoints, sockets, intake.clone(), counters.clone())?;
         let listening = vec![("link".to_owned(), link.endpoint()?)];
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
 
@@ -54,6 +55,6 @@ impl Daemon for Grater {
             threads.spawn_consumer(&name, move |stop| runner.run(stop))?;
         }
         threads.spawn_input("input-link", move |stop| link.run(stop))?;
-        Ok(supervise(Admin { intake, counters, outcomes, listening, watchdog }, listeners, threads, stop)?)
+        Ok(supervise(Admin { intake, counters, outcomes, listening, watchdog }, listeners, threads, sockets, stop)?)
     }
 }

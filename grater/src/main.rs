@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use metlog_grater::{daemon::Grater, dlq};
 use metlog_pipeline::daemon;
 
@@ -34,7 +34,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Shared(command) => daemon::main::<Grater>(command),
+        Command::Shared(command) => daemon::main::<Grater>(command, Cli::command()),
         Command::Dlq { source, word } => {
             daemon::with_config::<Grater>(&source, |config| dlq::run(&word, config.complete()))
         }

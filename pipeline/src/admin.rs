@@ -1,12 +1,13 @@
-//! The daemon's own HTTP: `/livez`, `/readyz` and `/metrics` on loopback; `/stats` and `/audit`, which show content, on a
-//! unix socket of mode 0660 in the data folder.
+//! The daemon's own HTTP: `/livez`, `/readyz` and `/metrics` on loopback; `/stats`, `/audit` and `/tap`, which show content, on
+//! a unix socket of mode 0660 in the data folder.
 
 mod metrics;
+mod tap;
 
 use std::{
     collections::BTreeMap,
     fmt, fs, io,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
@@ -19,6 +20,8 @@ use metlog_core::{Timestamp, wire::batch::Counts};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::net::{TcpListener, UnixListener};
 use tracing::info;
+
+use tap::Taps;
 
 use crate::{
     audit::Audit,
@@ -165,7 +168,9 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .with_state(Arc::clone(&state));
+        let taps = Taps::new(state.intake.spool().clone(), stop.clone());
         let content = Router::new().route("/stats", get(stats)).route("/audit", get(audit)).with_state(state);
+        let content = content.merge(Router::new().route("/tap", get(tap::tap)).with_state(taps));
         runtime.spawn(async { axum::serve(tcp, open).await });
         runtime.spawn(async { axum::serve(unix, content).await });
         let (tell, mut told) = tokio::sync::oneshot::channel();
@@ -253,11 +258,21 @@ pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")
 }
 
-/// Asks a running daemon for a page of its unix socket.
+/// Asks a running daemon for a page of its unix socket that is JSON.
 ///
 /// # Errors
 /// When no daemon answers, or its answer is not what was asked for.
 pub fn ask<T: DeserializeOwned>(data_dir: &Path, page: &str) -> io::Result<T> {
+    let body = open(data_dir, page, Some(Duration::from_secs(30)))?;
+    serde_json::from_reader(body)
+        .map_err(|source| io::Error::other(format!("the answer to {page} is odd: {source}")))
+}
+
+/// Opens a page of a running daemon's unix socket; each read waits at most `patience`.
+///
+/// # Errors
+/// When no daemon answers, or says why it does not give the page.
+pub fn open(data_dir: &Path, page: &str, patience: Option<Duration>) -> io::Result<impl BufRead + use<>> {
     let path = socket_path(data_dir);
     let mut stream = UnixStream::connect(&path).map_err(|source| {
         io::Error::new(
@@ -265,11 +280,20 @@ pub fn ask<T: DeserializeOwned>(data_dir: &Path, page: &str) -> io::Result<T> {
             format!("no daemon answers on {} ({source}); is it running?", path.display()),
         )
     })?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_read_timeout(patience)?;
+    // In HTTP 1.0 the body is what follows, as it is.
     write!(stream, "GET {page} HTTP/1.0\r\nHost: metlog\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (_, body) = answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("the answer is no HTTP"))?;
-    serde_json::from_str(body)
-        .map_err(|source| io::Error::other(format!("the answer to {page} is odd: {source}")))
+    let mut answer = BufReader::new(stream);
+    let mut status = String::new();
+    answer.read_line(&mut status)?;
+    let mut header = String::new();
+    while answer.read_line(&mut header)? > 2 {
+        header.clear();
+    }
+    if status.split(' ').nth(1) == Some("200") {
+        return Ok(answer);
+    }
+    let mut why = String::new();
+    answer.read_to_string(&mut why)?;
+    Err(io::Error::other(if why.is_empty() { status.trim().to_owned() } else { why.trim().to_owned() }))
 }

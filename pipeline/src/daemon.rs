@@ -1,5 +1,9 @@
 //! What both daemons do around their own work: command line, log, signals, and the order of an orderly end.
 
+mod control;
+mod paper;
+mod systemd;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -8,11 +12,9 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use clap_complete::Shell;
+use control::Control;
 use serde::de::DeserializeOwned;
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    iterator::Signals,
-};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
@@ -21,9 +23,10 @@ use crate::{
     audit::Audit,
     config::{self, ConfigError, EXIT_CONFIG},
     intake::Intake,
+    sockets::Sockets,
     stop::Stop,
     threads::Threads,
-    tools::{self, SpoolWord},
+    tools::{self, SpoolWord, TapArgs},
 };
 
 /// How often the ledger is saved.
@@ -32,7 +35,7 @@ const LEDGER_INTERVAL: Duration = Duration::from_secs(1);
 /// The words both daemons know.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Runs until SIGTERM or Ctrl-C.
+    /// Runs until SIGTERM or Ctrl-C; SIGHUP reads the configuration again, SIGUSR1 writes a report into the log.
     Run(Source),
     /// Says everything that is wrong with the configuration, without taking a socket from a running daemon.
     Check(Source),
@@ -44,6 +47,25 @@ pub enum Command {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Shows the messages that come in from now on, of a running daemon.
+    Tap {
+        /// The daemon's configuration.
+        #[command(flatten)]
+        source: Source,
+        /// Which messages, and how.
+        #[command(flatten)]
+        args: TapArgs,
+    },
+    /// Prints what completes this command line in a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Writes the manual pages.
+    Man {
+        /// Where to.
+        folder: PathBuf,
     },
     /// Looks into the spool on disk, of a running daemon or a stopped one, without disturbing either.
     ///
@@ -75,9 +97,9 @@ pub struct Source {
 }
 
 /// A daemon, as the command line drives it.
-pub trait Daemon {
+pub trait Daemon: 'static {
     /// Its configuration.
-    type Config: DeserializeOwned;
+    type Config: DeserializeOwned + Clone + Send + 'static;
 
     /// Everything that is wrong with the configuration, a line each.
     fn check(config: &Self::Config) -> Vec<String>;
@@ -85,19 +107,25 @@ pub trait Daemon {
     /// Where it keeps its data.
     fn data_dir(config: &Self::Config) -> &Path;
 
-    /// Runs until `stop`.
+    /// Runs until `stop`; true when nothing failed. Whatever listens comes from `sockets` and goes back there, so that a
+    /// reload loses nothing that waits in them.
     ///
     /// # Errors
     /// When it cannot start.
-    fn run(config: Self::Config, stop: &Stop) -> Result<bool, Box<dyn std::error::Error>>;
+    fn run(config: Self::Config, sockets: &Sockets, stop: &Stop) -> Result<bool, Box<dyn std::error::Error>>;
 }
 
-/// Does what the command line says.
-pub fn main<D: Daemon>(command: Command) -> ExitCode {
+/// Does what the command line says; `whole` describes it.
+pub fn main<D: Daemon>(command: Command, whole: clap::Command) -> ExitCode {
     let done = match command {
-        Command::Run(source) => load::<D>(&source).map(run::<D>),
+        Command::Run(source) => load::<D>(&source).map(|config| run::<D>(source, config)),
         Command::Check(source) => load::<D>(&source).map(|_| say("configuration is good")),
         Command::Audit { source, json } => load::<D>(&source).map(|config| audit(D::data_dir(&config), json)),
+        Command::Tap { source, args } => {
+            load::<D>(&source).map(|config| tools::tap(&args, D::data_dir(&config)))
+        }
+        Command::Completions { shell } => Ok(paper::completions(shell, whole)),
+        Command::Man { folder } => Ok(paper::man(&folder, whole)),
         Command::Spool { source, word } => {
             load::<D>(&source).map(|config| tools::run(&word, D::data_dir(&config)))
         }
@@ -124,17 +152,41 @@ fn load<D: Daemon>(source: &Source) -> Result<D::Config, ConfigError> {
     }
 }
 
-fn run<D: Daemon>(config: D::Config) -> ExitCode {
+fn run<D: Daemon>(source: Source, config: D::Config) -> ExitCode {
     let filter = EnvFilter::try_from_env("METLOG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_terminal()).init();
-    let stop = Stop::default();
-    let ended = stop_on_signals(&stop).map_err(Into::into).and_then(|()| D::run(config, &stop));
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    match Control::<D>::listen(source, config) {
+        Ok(control) => runs(&control),
         Err(error) => {
-            error!(%error, "cannot start");
+            error!(%error, "cannot listen to signals");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// One run after another: each reload ends one in good order and begins the next, on the same sockets. A configuration with
+/// which none begins gives way to the one before.
+fn runs<D: Daemon>(control: &Control<D>) -> ExitCode {
+    let sockets = Sockets::default();
+    let mut before = None;
+    loop {
+        let (config, stop) = control.begin();
+        match D::run(config, &sockets, &stop) {
+            Ok(false) => return ExitCode::FAILURE,
+            Ok(true) => match control.next() {
+                Some(replaced) => before = Some(replaced),
+                None => return ExitCode::SUCCESS,
+            },
+            Err(error) => match before.take() {
+                Some(before) => {
+                    error!(%error, "cannot start with the new configuration: back to the one before");
+                    control.go_back(before);
+                }
+                None => {
+                    error!(%error, "cannot start");
+                    return ExitCode::FAILURE;
+                }
+            },
         }
     }
 }
@@ -143,28 +195,18 @@ fn is_terminal() -> bool {
     io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// SIGTERM and Ctrl-C stop the daemon in good order; a second one ends it at once.
-fn stop_on_signals(stop: &Stop) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let stop = stop.clone();
-    let listen = move || {
-        for signal in signals.forever() {
-            if stop.is_set() {
-                let _cannot_return = signal_hook::low_level::emulate_default_handler(signal);
-            }
-            info!(signal, "stopping");
-            stop.set();
-        }
-    };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
-}
-
 /// Runs what every daemon has beside its own threads, waits for the stop, and ends in order: inputs first, then the
 /// consumers, then the ledger and the spool. True when nothing failed.
 ///
 /// # Errors
 /// When a thread cannot be had.
-pub fn supervise(admin: Admin, listeners: Listeners, mut threads: Threads, stop: &Stop) -> io::Result<bool> {
+pub fn supervise(
+    admin: Admin,
+    listeners: Listeners,
+    mut threads: Threads,
+    sockets: &Sockets,
+    stop: &Stop,
+) -> io::Result<bool> {
     let (intake, watchdog) = (admin.intake.clone(), admin.watchdog.clone());
     let socket = listeners.socket();
     threads.spawn_consumer("admin", move |stop| {
@@ -175,9 +217,17 @@ pub fn supervise(admin: Admin, listeners: Listeners, mut threads: Threads, stop:
     let keeper = intake.clone();
     threads.spawn_consumer("ledger", move |stop| keep_ledger(&keeper, stop))?;
     let (spool, pulses) = (intake.spool().clone(), threads.pulses());
+    let seen = watchdog.clone();
     threads.spawn_consumer("watchdog", move |stop| watchdog.run(&spool, &pulses, stop))?;
+    sockets.close_unused();
     info!("running");
-    while !stop.wait(Duration::from_secs(3600)) {}
+    systemd::ready();
+    while !stop.wait(systemd::interval().unwrap_or(Duration::from_secs(3600))) {
+        // What takes nothing in any more is better started anew.
+        if seen.blocks_intake().is_none() {
+            systemd::alive();
+        }
+    }
     let clean = threads.join();
     intake.checkpoint();
     intake.spool().close();

@@ -19,6 +19,7 @@ pub mod quiet;
 pub mod ranges;
 pub mod rollup;
 pub mod shed;
+pub mod sockets;
 pub mod spool;
 pub mod stop;
 pub mod threads;

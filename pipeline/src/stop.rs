@@ -25,6 +25,7 @@ struct Told {
 #[derive(Default)]
 struct State {
     is_set: bool,
+    is_pause: bool,
     wakers: Vec<Waker>,
 }
 
@@ -79,8 +80,23 @@ impl Stop {
 
     /// Tells everyone.
     pub fn set(&self) {
+        self.tell(false);
+    }
+
+    /// Tells everyone, and that another run follows on the same sockets: what waits in them is for that one.
+    pub fn pause(&self) {
+        self.tell(true);
+    }
+
+    /// True when another run follows.
+    #[must_use]
+    pub fn is_pause(&self) -> bool {
+        self.lock().is_pause
+    }
+
+    fn tell(&self, is_pause: bool) {
         let mut state = self.lock();
-        state.is_set = true;
+        (state.is_set, state.is_pause) = (true, is_pause);
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.told.woken.notify_all();

@@ -12,6 +12,7 @@ use metlog_pipeline::{
         receiver::LinkReceiver,
         sender::{LinkSender, Verdict},
     },
+    sockets::Sockets,
     stop::Stop,
     threads::Threads,
     watchdog::Watchdog,
@@ -19,7 +20,7 @@ use metlog_pipeline::{
 
 use crate::{
     config::{Config, RollupConfig},
-    input::{json_udp::JsonUdpInput, push::PushInput, statsd_udp::StatsdUdpInput},
+    input::{json_udp::JsonUdpInput, push::PushInput, statsd},
     metric::Metric,
     rollup::RollupConsumer,
 };
@@ -38,7 +39,7 @@ impl Daemon for Sidecar {
         &config.data_dir
     }
 
-    fn run(config: Config, stop: &Stop) -> Result<bool, Box<dyn Error>> {
+    fn run(config: Config, sockets: &Sockets, stop: &Stop) -> Result<bool, Box<dyn Error>> {
         let counters = Counters::default();
         let intake = Intake::open(&config.data_dir, config.spool.options())?;
         let mut rollup =
@@ -47,7 +48,7 @@ impl Daemon for Sidecar {
         let spool = intake.spool();
         let mut forward =
             LinkSender::open(config.forward.clone(), spool, &config.data_dir, verdict, counters.clone())?;
-        let inputs = bind_inputs(&config, &intake, &rollup, &counters)?;
+        let inputs = bind_inputs(&config, sockets, &intake, &rollup, &counters)?;
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
 
         // Whatever can fail has been done: a start that fails leaves no thread behind.
@@ -62,7 +63,7 @@ impl Daemon for Sidecar {
             threads.spawn_input(&format!("input-{}", input.name.replace('_', "-")), input.run)?;
         }
         let admin = Admin { intake, counters, outcomes, listening, watchdog };
-        Ok(supervise(admin, listeners, threads, stop)?)
+        Ok(supervise(admin, listeners, threads, sockets, stop)?)
     }
 }
 
@@ -93,6 +94,7 @@ fn consumed_by_rollup(config: &RollupConfig) -> Verdict {
 /// Binds every input that is switched on.
 fn bind_inputs(
     config: &Config,
+    sockets: &Sockets,
     intake: &Intake,
     rollup: &RollupConsumer,
     counters: &Counters,
@@ -100,20 +102,21 @@ fn bind_inputs(
     let mut bound = Vec::new();
     let inputs = &config.input;
     if !inputs.push.endpoints.is_empty() {
-        let mut input = PushInput::bind(&inputs.push.endpoints, intake.clone(), counters.clone())?;
+        let mut input = PushInput::bind(&inputs.push.endpoints, sockets, intake.clone(), counters.clone())?;
         bound.push(BoundInput::new("push", input.endpoint()?, move |stop| input.run(stop)));
     }
     if !inputs.link.endpoints.is_empty() {
-        let mut input = LinkReceiver::bind(&inputs.link.endpoints, intake.clone(), counters.clone())?;
+        let mut input =
+            LinkReceiver::bind(&inputs.link.endpoints, sockets, intake.clone(), counters.clone())?;
         bound.push(BoundInput::new("link", input.endpoint()?, move |stop| input.run(stop)));
     }
     if inputs.json_udp.enabled {
         let mut input = JsonUdpInput::bind(inputs.json_udp.address, intake.clone(), counters.clone())?;
         bound.push(BoundInput::new("json_udp", input.address()?.to_string(), move |stop| input.run(stop)));
     }
-    if inputs.statsd_udp.enabled {
-        let mut input = StatsdUdpInput::bind(inputs.statsd_udp.address, rollup.sums(), counters.clone())?;
-        bound.push(BoundInput::new("statsd_udp", input.address()?.to_string(), move |stop| input.run(stop)));
+    let statsd = statsd::Parts { sockets, intake, rollup: rollup.sums(), counters };
+    for (name, listening, run) in statsd.bind(inputs)? {
+        bound.push(BoundInput { name, listening, run });
     }
     Ok(bound)
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use metlog_pipeline::daemon;
 use metlog_sidecar::daemon::Sidecar;
 
@@ -15,5 +15,5 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    daemon::main::<Sidecar>(Cli::parse().command)
+    daemon::main::<Sidecar>(Cli::parse().command, Cli::command())
 }

@@ -20,6 +20,7 @@ use crate::{
     endpoint,
     intake::{Intake, LinkPlace, Refused, Taken},
     quiet::Quiet,
+    sockets::{Lent, Sockets},
     spool::Outcome,
     stop::Stop,
     waiter::Waiter,
@@ -42,7 +43,7 @@ const TOLD_TO_WAIT_EVERY: Duration = Duration::from_secs(1);
 
 /// The input `link` of a daemon.
 pub struct LinkReceiver {
-    socket: zmq::Socket,
+    socket: Lent<zmq::Socket>,
     intake: Intake,
     counters: Counters,
     quiet: Quiet,
@@ -67,10 +68,15 @@ impl LinkReceiver {
     ///
     /// # Errors
     /// When one cannot be bound; the message names it.
-    pub fn bind(endpoints: &[String], intake: Intake, counters: Counters) -> Result<Self, Error> {
-        let socket = endpoint::bind(zmq::ROUTER, endpoints, |socket| {
-            socket.set_maxmsgsize(i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX))
-        })?;
+    pub fn bind(
+        endpoints: &[String],
+        sockets: &Sockets,
+        intake: Intake,
+        counters: Counters,
+    ) -> Result<Self, Error> {
+        let size = i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX);
+        let open = || endpoint::bind(zmq::ROUTER, endpoints, |socket| socket.set_maxmsgsize(size));
+        let socket = sockets.take("ROUTER", endpoints, open)?;
         let unpacker = Unpacker::new().map_err(|source| {
             Error::new(ErrorKind::Io, format!("no memory to unpack batches in: {source}")).with_source(source)
         })?;

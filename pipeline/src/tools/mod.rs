@@ -1,6 +1,6 @@
-//! The words `spool ls | verify | export | replay`, the same for every daemon.
+//! The words `spool ls | verify | export | replay` and `tap`, the same for every daemon.
 //!
-//! All of them read the files of the spool and nothing else: they take no lock and write nothing, so that a running daemon
+//! Those of `spool` read the files of the spool and nothing else: they take no lock and write nothing, so that a running daemon
 //! never notices. `replay` sends over the link of whoever shall have the messages again.
 
 mod export;
@@ -8,6 +8,7 @@ mod list;
 mod replay;
 mod select;
 mod table;
+mod tap;
 mod verify;
 
 use std::{
@@ -21,6 +22,7 @@ use clap::{Args, Subcommand};
 pub use replay::ReplayArgs;
 pub use select::{Bound, Selection, holds, matcher};
 pub use table::{Table, age, size};
+pub use tap::TapArgs;
 
 use crate::{
     admin,
@@ -125,6 +127,11 @@ pub fn run(word: &SpoolWord, data_dir: &Path) -> ExitCode {
         SpoolWord::Export(selection) => export::run(&place, selection, out),
         SpoolWord::Replay(args) => replay::run(&place, args, out),
     })
+}
+
+/// Shows live messages of the daemon that keeps its data under `data_dir`.
+pub fn tap(args: &TapArgs, data_dir: &Path) -> ExitCode {
+    answer(|out| tap::run(data_dir, args, out))
 }
 
 /// Writes what `word` has to say to stdout; the exit code is 0 when it says that all is well, and 1 otherwise.

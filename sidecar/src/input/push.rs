@@ -7,6 +7,7 @@ use metlog_pipeline::{
     endpoint,
     intake::{Intake, Refused},
     quiet::Quiet,
+    sockets::{Lent, Sockets},
     stop::Stop,
 };
 use tracing::{error, warn};
@@ -19,7 +20,7 @@ const HIGH_WATER_MARK: i32 = 64;
 
 /// The input `push`.
 pub struct PushInput {
-    socket: zmq::Socket,
+    socket: Lent<zmq::Socket>,
     endpoints: Vec<String>,
     intake: Intake,
     counters: Counters,
@@ -31,12 +32,18 @@ impl PushInput {
     ///
     /// # Errors
     /// When one cannot be bound; the message names it.
-    pub fn bind(endpoints: &[String], intake: Intake, counters: Counters) -> Result<Self, Error> {
-        let socket = endpoint::bind(zmq::PULL, endpoints, |socket| {
+    pub fn bind(
+        endpoints: &[String],
+        sockets: &Sockets,
+        intake: Intake,
+        counters: Counters,
+    ) -> Result<Self, Error> {
+        let set = |socket: &zmq::Socket| {
             socket.set_rcvhwm(HIGH_WATER_MARK)?;
             socket.set_rcvtimeo(i32::try_from(WAIT.as_millis()).unwrap_or(i32::MAX))?;
             socket.set_maxmsgsize(i64::try_from(MAX_BATCH_BYTES).unwrap_or(i64::MAX))
-        })?;
+        };
+        let socket = sockets.take("PULL", endpoints, || endpoint::bind(zmq::PULL, endpoints, set))?;
         Ok(Self { socket, endpoints: endpoints.to_vec(), intake, counters, quiet: Quiet::default() })
     }
 
@@ -52,6 +59,9 @@ impl PushInput {
     pub fn run(&mut self, stop: &Stop) {
         while !stop.is_set() {
             self.receive(0);
+        }
+        if stop.is_pause() {
+            return;
         }
         // Unbinding cuts connections off: what the kernel holds of them is read before, what ZeroMQ has read after.
         drain(|| self.receive(zmq::DONTWAIT));
