@@ -18,10 +18,14 @@ use std::{
 };
 
 use metlog_core::{
-    Client, Error, Severity,
+    Client, Error, Options, Severity,
+    client::Count,
     config::Settings,
+    fields,
     filter::{SeverityMax, TypeBlacklist},
+    sample::Rate,
     sender::{Delivery, Outgoing, Sender, Target},
+    value::Encode,
 };
 use slog::Drain;
 use support::{
@@ -160,6 +164,10 @@ fn main() -> ExitCode {
     let full = Client::builder().sender(stuck.clone()).settings(settings).build();
     (0..2_000).for_each(|_| send(&full));
 
+    let rate = Rate::ALL.get();
+    let pairs: [(&str, &dyn Encode); 2] = [("name", &"sync.auth.ok"), ("rate", &rate)];
+    let counter = ours.template("counter", &Options { fields: fields(&pairs), ..Options::default() });
+
     let mut measures = floors();
     measures.extend([
         measure("metlog: message with three fields", || burst(&ours, send)),
@@ -170,6 +178,9 @@ fn main() -> ExitCode {
             })
         }),
         measure("metlog: counter as a message", || burst(&ours, |client| client.incr("sync.auth.ok"))),
+        measure("metlog: counter from a template", || {
+            burst(&ours, |client| client.send_template(&counter, &Count::Int(1)))
+        }),
         measure("metlog: refused by its severity", || burst(&refused, |client| client.info("x"))),
         measure("metlog: refused by a filter of types", || burst(&filtered, send)),
         measure("metlog: refused by a full hand-off", || {

@@ -5,6 +5,7 @@ use crate::queue::Room;
 
 mod builder;
 mod options;
+mod template;
 
 use std::{
     collections::HashSet,
@@ -16,7 +17,8 @@ use std::{
 
 use crate::{
     aggregate::{Aggregates, Counter},
-    channel::Channel,
+    channel::{Channel, Live},
+    error::Error,
     filter::{Filter, Front},
     message::Severity,
     sample::Rate,
@@ -29,6 +31,7 @@ use crate::{
 pub use builder::ClientBuilder;
 use options::{Call, given_identity};
 pub use options::{FieldSet, Options, fields};
+pub use template::Template;
 
 pub use crate::{channel::close_all, value::Count};
 
@@ -241,18 +244,28 @@ impl Client {
     /// was just stored piece by piece was loaded as one.
     #[inline(never)]
     fn send(&self, call: &Call<'_>) {
+        let head = || call.head(&self.0.logger);
+        self.hand_off(head, |live, out| {
+            let identity = given_identity(call.options, live.identity());
+            record::write(out, &head(), identity.as_ref(), |out| call.encode_content(out))
+        });
+    }
+
+    /// Hands over the record that `write` appends, when the filters let `head` pass.
+    #[inline]
+    fn hand_off<'a>(
+        &self,
+        head: impl FnOnce() -> Head<'a>,
+        write: impl Fn(&Live, &mut Vec<u8>) -> Result<(), Error>,
+    ) {
         let inner = &self.0;
-        let head = || call.head(&inner.logger);
         let passed = inner.pass(head);
         inner.channel.seated(|seat| {
             // Nothing is built, and no clock read, for a hand-off that takes nothing.
             if let Err(reason) = passed.and_then(|()| seat.live.queue.admit()) {
                 return seat.writer.refuse(reason);
             }
-            let pushed = seat.live.queue.push(&seat.writer, |out| {
-                let identity = given_identity(call.options, seat.live.identity());
-                record::write(out, &head(), identity.as_ref(), |out| call.encode_content(out))
-            });
+            let pushed = seat.live.queue.push(&seat.writer, |out| write(&seat.live, out));
             // The worker also tells of what was refused.
             if pushed.is_ok() || pushed == Err(Reason::TooBig) {
                 seat.live.start_worker(&inner.channel);

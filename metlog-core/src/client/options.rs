@@ -137,8 +137,13 @@ impl Call<'_> {
     /// Payload and fields. The caller's fields come first: of a field given twice readers keep the last.
     #[inline]
     pub(super) fn encode_content(&self, out: &mut Vec<u8>) {
-        let Self { payload, options, own, .. } = self;
-        payload.encode(out);
+        self.payload.encode(out);
+        self.encode_fields(out);
+    }
+
+    #[inline]
+    pub(super) fn encode_fields(&self, out: &mut Vec<u8>) {
+        let Self { options, own, .. } = self;
         pack::map(out, options.count_fields() + own.len());
         options.fields.encode_pairs(out);
         FieldSet::Pairs(own).encode_pairs(out);

@@ -21,6 +21,12 @@ use crate::{
 /// Bytes before the array.
 pub const LENGTH_BYTES: usize = 4;
 
+/// Columns of a message with the identity of its batch.
+pub(crate) const COLUMNS: usize = 6;
+
+/// Columns of a message with an identity of its own.
+const COLUMNS_WITH_IDENTITY: usize = 9;
+
 /// The sender's identity: columns that a batch carries once in its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity<'a> {
@@ -44,20 +50,36 @@ pub fn write(
     identity: Option<&Identity<'_>>,
     content: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(), Error> {
+    framed(out, |out| {
+        encode_front(out, head, if identity.is_some() { COLUMNS_WITH_IDENTITY } else { COLUMNS });
+        head.timestamp.as_nanos().encode(out);
+        content(out);
+        if let Some(identity) = identity {
+            identity.env_version.encode(out);
+            identity.pid.encode(out);
+            identity.hostname.encode(out);
+        }
+    })
+}
+
+/// Appends the array's head and its columns before the timestamp.
+#[inline]
+pub(crate) fn encode_front(out: &mut Vec<u8>, head: &Head<'_>, columns: usize) {
+    pack::list(out, columns);
+    head.kind.encode(out);
+    u32::from(head.severity.as_u8()).encode(out);
+    head.logger.encode(out);
+}
+
+/// Appends the array that `array` appends, behind its length, or leaves `out` as it was.
+///
+/// # Errors
+/// As [`write()`].
+#[inline]
+pub(crate) fn framed(out: &mut Vec<u8>, array: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
     let start = out.len();
-    let Head { kind, severity, logger, timestamp } = *head;
     out.extend_from_slice(&[0; LENGTH_BYTES]);
-    pack::list(out, if identity.is_some() { 9 } else { 6 });
-    kind.encode(out);
-    u32::from(severity.as_u8()).encode(out);
-    logger.encode(out);
-    timestamp.as_nanos().encode(out);
-    content(out);
-    if let Some(identity) = identity {
-        identity.env_version.encode(out);
-        identity.pid.encode(out);
-        identity.hostname.encode(out);
-    }
+    array(out);
     let length = out.len() - start - LENGTH_BYTES;
     match (u32::try_from(length), out.get_mut(start..start + LENGTH_BYTES)) {
         (Ok(announced), Some(place)) if length <= MAX_MESSAGE_BYTES => {
