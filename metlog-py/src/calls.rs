@@ -149,6 +149,17 @@ pub(crate) enum Metric {
     Timer,
 }
 
+impl Metric {
+    /// The type of its messages.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Timer => "timer",
+        }
+    }
+}
+
 /// What a metric says beside the columns; one when there is no `value`.
 pub(crate) struct Sample<'a, 'py> {
     pub(crate) name: &'a Bound<'py, PyAny>,
@@ -163,6 +174,13 @@ pub(crate) fn metric(
     sample: &Sample<'_, '_>,
     arguments: &Arguments<'_, '_>,
 ) -> PyResult<()> {
+    if sample.rate.is_none()
+        && arguments.is_plain()
+        && let Some(value) = sample.value.and_then(plain_number)
+        && plain_metric(slf, metric, sample.name, value)
+    {
+        return Ok(());
+    }
     let state = slf.get().state();
     shielded(slf.py(), &state.core, || {
         if state.by_dict && !(state.sums_calls() && arguments.is_plain()) {
@@ -182,17 +200,17 @@ pub(crate) fn plain_metric(
     name: &Bound<'_, PyAny>,
     value: Count,
 ) -> bool {
-    let Some(name) = value::plain_text(name) else { return false };
-    let state = slf.get().state();
+    let (py, state) = (slf.py(), slf.get().state());
     let send = || {
-        if state.sums_calls() {
-            handles::sum(&state, metric, name, value);
-            return true;
-        }
-        if state.makes_dicts() || bound::current(slf.py()).is_some() {
+        let is_summed = state.sums_calls();
+        if !is_summed && (state.makes_dicts() || bound::current(py).is_some()) {
             return false;
         }
-        send_metric(&state, metric, name, (value, Rate::ALL), state.defaults().options());
+        match state.names.get(name) {
+            Some(known) if is_summed => known.sum(py, &state, metric, value),
+            Some(known) => known.send(py, &state, metric, value),
+            None => return plain_metric_of_any(&state, metric, name, value),
+        }
         true
     };
     // A panic has counted nothing.
@@ -200,6 +218,19 @@ pub(crate) fn plain_metric(
         state.core.refuse(Reason::Encode);
         true
     })
+}
+
+/// As [`plain_metric`], of a name that has not come often.
+#[inline(never)]
+fn plain_metric_of_any(state: &State, metric: Metric, name: &Bound<'_, PyAny>, value: Count) -> bool {
+    let Some(text) = value::plain_text(name) else { return false };
+    state.names.offer(name, text);
+    if state.sums_calls() {
+        handles::sum(state, metric, text, value);
+    } else {
+        send_metric(state, metric, text, (value, Rate::ALL), state.defaults().options());
+    }
+    true
 }
 
 #[inline]
@@ -311,19 +342,22 @@ fn send_payload<'py>(
     (payload, rate): (&Bound<'py, PyString>, Rate),
     arguments: &Arguments<'_, 'py>,
 ) -> PyResult<()> {
-    let kind = match metric {
-        Metric::Counter => "counter",
-        Metric::Gauge => "gauge",
-        Metric::Timer => "timer",
-    };
     let fields = match arguments.fields.map(|fields| fields.cast::<PyDict>()) {
         Some(Ok(given)) => given.copy()?,
         _ => PyDict::new(slf.py()),
     };
     fields.set_item("name", name)?;
     fields.set_item("rate", rate.get())?;
-    let kind = PyString::intern(slf.py(), kind);
+    let kind = PyString::intern(slf.py(), metric.kind());
     send_by_dict(slf, kind.as_any(), arguments, Some(payload.as_any()), Some(fields.as_any()))
+}
+
+/// The number `value` is, if it is one.
+fn plain_number(value: &Bound<'_, PyAny>) -> Option<Count> {
+    if let Ok(int) = value.cast_exact::<PyInt>() {
+        return int.extract().map(Count::Int).ok();
+    }
+    value.cast_exact::<PyFloat>().map(|float| Count::Float(float.value())).ok()
 }
 
 /// The number `value` is, or the text of which is one (`Decimal`, a text from a configuration).

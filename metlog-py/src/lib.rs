@@ -2,7 +2,7 @@
 //!
 //! - `client`: the class below `metlog.client.MetlogClient`; `state`: what setting it up changes;
 //!   `seldom`: how calls read that; `routing`: how it is changed; `books`: the counts that outlive that
-//! - `calls`: what its methods do
+//! - `calls`: what its methods do; `names`: what they know of names that come often
 //! - `columns`: the arguments of one call
 //! - `value`: any Python value as MessagePack
 //! - `handles`: counters, gauges and timers that are summed; `sums`: how those of a Python sender leave
@@ -31,6 +31,7 @@ mod handles;
 mod handshake;
 mod locals;
 mod measured;
+mod names;
 mod records;
 mod reports;
 mod routing;

@@ -6,7 +6,8 @@ use metlog_core::{ClientBuilder, config::EXIT_TIMEOUT, config::Settings};
 use pyo3::{prelude::*, types::PyWeakrefReference};
 
 use crate::{
-    client::Client, columns, filters::Filter, handles, state::State, sums::Sums, targets::Target, text,
+    client::Client, columns, filters::Filter, handles, names::Names, state::State, sums::Sums,
+    targets::Target, text,
 };
 
 /// What looks at a message: filters of the core, or None where Python does, and gets it as a dict.
@@ -47,6 +48,7 @@ pub(crate) fn connect(
         disabled_timers: said.disabled_timers.unbind(),
         may_sum: false,
         is_closed: false,
+        names: Names::default(),
     };
     let state = State { sums: sums(slf, &state)?, ..state };
     let client = slf.get();

@@ -11,7 +11,7 @@ use pyo3::{
     types::{PyInt, PySet, PyString},
 };
 
-use crate::{capture, columns::Defaults, sums::Sums};
+use crate::{capture, columns::Defaults, names::Names, sums::Sums};
 
 /// What setting up changes, as one.
 pub(crate) struct State {
@@ -33,6 +33,7 @@ pub(crate) struct State {
     pub(crate) may_sum: bool,
     /// True when every call is refused.
     pub(crate) is_closed: bool,
+    pub(crate) names: Names,
 }
 
 impl State {
@@ -51,6 +52,7 @@ impl State {
             disabled_timers: PySet::empty(py)?.into_any().unbind(),
             may_sum: false,
             is_closed: false,
+            names: Names::default(),
         })
     }
 
@@ -63,6 +65,8 @@ impl State {
             severity: self.severity.clone_ref(py),
             sums: self.sums.clone(),
             disabled_timers: self.disabled_timers.clone_ref(py),
+            // What is known of a name holds for what is not changed.
+            names: Names::default(),
             ..*self
         }
     }
