@@ -83,10 +83,11 @@ function isPath(given) {
 }
 
 /** What a client is set up with. */
-function partsOf(file, { sender, filters: given, handleSigterm = false, ...settings }) {
+function partsOf(file, { sender, filters: given, handleSigterm, ...settings }) {
   const ready = typeof sender?.sendMessage === 'function' ? sender : undefined;
   const ownFilters = Array.isArray(given) ? given : [];
   checkTables({ sender, filters: given });
+  checkSwitch('handleSigterm', handleSigterm);
   const named = flat({
     ...settings,
     sender: ready === undefined ? sender : undefined,
@@ -155,6 +156,12 @@ function checkTables({ sender, filters: given }) {
   if (!isTable(given)) {
     const expected = 'settings by name, or a list of functions';
     throw metlogError('config', `configure(): filters is ${described(given)}, expected ${expected}`);
+  }
+}
+
+function checkSwitch(name, value) {
+  if (typeof (value ?? false) !== 'boolean') {
+    throw metlogError('config', `configure(): ${name} is ${described(value)}, expected true or false`);
   }
 }
 

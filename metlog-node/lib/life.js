@@ -8,6 +8,12 @@ const native = require('./native.js');
 /** How long the end of a process, and a flush or close that names no time, waits. */
 const TIMEOUT_MS = 2000;
 
+/** The first process of a container, which the kernel spares a signal that nobody listens for. */
+const FIRST_PID = 1;
+
+/** The exit code that shells give a process that SIGTERM has ended. */
+const CODE_OF_SIGTERM = 143;
+
 /** What comes before the senders end. */
 const lastSteps = [];
 
@@ -26,7 +32,8 @@ function runLastSteps() {
 }
 
 /**
- * From now on SIGTERM first sends what is left and then ends the process, as it would have without. An application that
+ * From now on SIGTERM first sends what is left and then ends the process, as it would have without (and also the first
+ * process of a container). An application that
  * listens for the signal itself decides when to end; what it sends until then leaves at its `process.exit`.
  */
 function handleSigterm() {
@@ -38,6 +45,9 @@ function handleSigterm() {
 function onSigterm() {
   if (process.listenerCount('SIGTERM') > 1) {
     return;
+  }
+  if (process.pid === FIRST_PID) {
+    process.exit(CODE_OF_SIGTERM);
   }
   runLastSteps();
   // A signal ends the process at once: nobody else would.

@@ -53,6 +53,7 @@ test('what cannot be used is named, all of it at once, and nothing changes', () 
     ],
     [[{ batchAge: 10 }], 'configure(): batchAge is 10, expected a time of at most a day, for example "10ms"'],
     [[{ sender: { class: 'udp' } }], /senderHost is not set, .*: senderClass is udp/],
+    [[{ handleSigterm: 'yes' }], 'configure(): handleSigterm is "yes", expected true or false'],
     [[{ filters: [7] }], /filters is a list, expected functions/],
     [[{ filters: 7 }], 'configure(): filters is 7, expected settings by name, or a list of functions'],
     [[{ sender: 5 }], /^configure\(\): sender is 5, expected settings by name, or an object with a method/],

@@ -2,9 +2,10 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
 const test = require('node:test');
 
-const { messagesIn, run, temporaryFile } = require('./support.js');
+const { ROOT, messagesIn, run, temporaryFile } = require('./support.js');
 
 const CLIENT = `
   const { MetlogClient } = require('metlog');
@@ -92,6 +93,24 @@ test('on SIGTERM an application with a listener of its own decides', async (t) =
   const { code } = await terminated(`client.handleSigterm(); ${own}; send(1)`, file);
   assert.equal(code, 7);
   assert.equal(messagesIn(file).length, 11);
+});
+
+/** A first process is one whose end no signal brings about that it does not listen for. */
+const CONTAINER = ['--user', '--map-root-user', '--pid', '--fork'];
+
+test('SIGTERM ends the first process of a container after what was sent has left', (t) => {
+  if (spawnSync('unshare', [...CONTAINER, 'true']).status !== 0) {
+    return t.skip('no containers here');
+  }
+  const file = temporaryFile(t);
+  const source = `${CLIENT} client.handleSigterm(); send(1000); setTimeout(() => process.exit(9), 10_000);
+    process.on('exit', () => send(1));
+    process.kill(process.pid, 'SIGTERM');`;
+  const { status } = spawnSync('unshare', [...CONTAINER, process.execPath, '-e', source, '--', file], {
+    cwd: ROOT,
+  });
+  assert.equal(status, 143);
+  assert.equal(messagesIn(file).length, 1001);
 });
 
 test('without asking SIGTERM is left alone', async (t) => {

@@ -27,6 +27,19 @@ test("pino: lines are messages at their severity, with pino's own time, name and
   assert.deepEqual([messages[7].payload, messages[7].fields.err.type], ['broken', 'TypeError']);
 });
 
+test('pino: the text of a line may have another key', () => {
+  const { client, sender } = memoryClient();
+  const stream = require('metlog/pino')({ client, messageKey: 'message' });
+  const logger = require('pino')({ messageKey: 'message' }, stream);
+  logger.info({ msg: 'a field' }, 'the text');
+  stream.write('no JSON\n');
+  const seen = sender.messages.map(({ payload, fields }) => [payload, fields]);
+  assert.deepEqual(seen, [
+    ['the text', { msg: 'a field' }],
+    ['no JSON', {}],
+  ]);
+});
+
 test('pino: pieces of lines, several in one piece, and what is no JSON', () => {
   const { client, sender } = memoryClient();
   const stream = require('metlog/pino').transport({ client });

@@ -10,7 +10,10 @@ declare function transport(options?: transport.Options): Writable;
 declare namespace transport {
   export { transport };
 
-  export type Options = { client: MetlogClient } | Settings;
+  export type Options = ({ client: MetlogClient } | Settings) & {
+    /** Where pino was told to put the text of a line; `msg` unless given. */
+    messageKey?: string | undefined;
+  };
 }
 
 export = transport;

@@ -16,12 +16,12 @@ const FLUSH_MS = 2000;
 
 /**
  * A stream of pino's lines. Its options are a `client`, or the settings of `configure` for the default client of the
- * thread it runs in; without any it uses that client as it is. Two more are pino's own.
+ * thread it runs in; without any it uses that client as it is. `messageKey` is as pino has it. Two more are pino's own.
  */
-function transport({ client, $context: _, pinoWillSendConfig: __, ...settings } = {}) {
+function transport({ client, messageKey = 'msg', $context: _, pinoWillSendConfig: __, ...settings } = {}) {
   const configured = Object.keys(settings).length > 0 ? configure(settings) : undefined;
   const sender = client ?? configured;
-  const lines = new Lines((line) => send(sender, line));
+  const lines = new Lines((line) => send(sender, messageKey, line));
   return new Writable({
     decodeStrings: false,
     write(chunk, _encoding, done) {
@@ -71,20 +71,22 @@ async function flushed(client) {
 
 const flush = guarded(async (given) => (given ?? getClient()).flushAsync(FLUSH_MS));
 
-const send = guarded((given, line) => {
+const send = guarded((given, messageKey, line) => {
   const client = given ?? getClient();
-  const { level, time, pid, hostname, name, msg = '', ...fields } = recordOf(line);
-  const options = { severity: severityOf(level), payload: msg, timestamp: time, pid, hostname, fields };
+  // One that is no JSON, as a child that writes to the same stream may leave, is a text.
+  const record = recordOf(line) ?? { [messageKey]: line };
+  const { [messageKey]: payload = '', level, time, pid, hostname, name, ...fields } = record;
+  const options = { severity: severityOf(level), payload, timestamp: time, pid, hostname, fields };
   client.metlog('oldstyle', name === undefined ? options : { ...options, logger: name });
 });
 
-/** One that is no JSON, as a child that writes to the same stream may leave, is a text. */
+/** What pino has written; undefined for what it has not. */
 function recordOf(line) {
   try {
     const record = JSON.parse(line);
-    return typeof record === 'object' && record !== null ? record : { msg: line };
+    return typeof record === 'object' && record !== null ? record : undefined;
   } catch {
-    return { msg: line };
+    return undefined;
   }
 }
 
