@@ -20,7 +20,7 @@ use metlog_pipeline::{
 
 use crate::{
     config::{Config, RollupConfig},
-    input::{json_udp::JsonUdpInput, push::PushInput, statsd},
+    input::{files::FilesInput, json_udp::JsonUdpInput, push::PushInput, statsd},
     metric::Metric,
     rollup::RollupConsumer,
 };
@@ -59,7 +59,7 @@ impl Daemon for Sidecar {
         threads.spawn_consumer("forward", move |stop| forward.run(stop))?;
         let mut listening = Vec::new();
         for input in inputs {
-            listening.push((input.name.to_owned(), input.listening));
+            listening.push((input.name.clone(), input.listening));
             threads.spawn_input(&format!("input-{}", input.name.replace('_', "-")), input.run)?;
         }
         let admin = Admin { intake, counters, outcomes, listening, watchdog };
@@ -69,7 +69,7 @@ impl Daemon for Sidecar {
 
 /// An input that is bound and not started.
 struct BoundInput {
-    name: &'static str,
+    name: String,
     /// Where it listens.
     listening: String,
     /// The body of its thread.
@@ -77,8 +77,8 @@ struct BoundInput {
 }
 
 impl BoundInput {
-    fn new(name: &'static str, listening: String, run: impl FnOnce(&Stop) + Send + 'static) -> Self {
-        Self { name, listening, run: Box::new(run) }
+    fn new(name: &str, listening: String, run: impl FnOnce(&Stop) + Send + 'static) -> Self {
+        Self { name: name.to_owned(), listening, run: Box::new(run) }
     }
 }
 
@@ -111,12 +111,16 @@ fn bind_inputs(
         bound.push(BoundInput::new("link", input.endpoint()?, move |stop| input.run(stop)));
     }
     if inputs.json_udp.enabled {
-        let mut input = JsonUdpInput::bind(inputs.json_udp.address, intake.clone(), counters.clone())?;
+        let mut input = JsonUdpInput::bind(inputs.json_udp.address, sockets, intake.clone(), counters.clone())?;
         bound.push(BoundInput::new("json_udp", input.address()?.to_string(), move |stop| input.run(stop)));
     }
     let statsd = statsd::Parts { sockets, intake, rollup: rollup.sums(), counters };
     for (name, listening, run) in statsd.bind(inputs)? {
-        bound.push(BoundInput { name, listening, run });
+        bound.push(BoundInput { name: name.to_owned(), listening, run });
+    }
+    for (name, parts) in config.log_files() {
+        let mut input = FilesInput::open(name, parts, intake, &config.data_dir, counters.clone())?;
+        bound.push(BoundInput::new(&format!("files.{name}"), input.patterns(), move |stop| input.run(stop)));
     }
     Ok(bound)
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metlog_pipeline::{counters::Counters, intake::Intake, quiet::Quiet, stop::Stop};
+use metlog_pipeline::{counters::Counters, intake::Intake, quiet::Quiet, stop::Stop, waiter::Waiter};
 use tracing::{error, warn};
 
 use super::{
@@ -22,8 +22,11 @@ use super::{
     watch::Watcher,
 };
 
-/// How long changes are waited for before the clock is looked at.
-const WAIT: Duration = Duration::from_millis(250);
+/// How often files are looked at of which lines are held back.
+const HELD: Duration = Duration::from_millis(250);
+
+/// How often all files are looked at where the system does not tell of changes.
+const BLIND_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A scan after a change of the listing waits so long for further changes, and at least ten times as long as it takes.
 const SCAN_PAUSE: Duration = Duration::from_millis(20);
@@ -92,11 +95,15 @@ impl FilesInput {
 
     /// Follows the files until told to stop.
     pub fn run(&mut self, stop: &Stop) {
+        let waiter = Waiter::new(stop);
         while !stop.is_set() {
             self.scan_if_due();
             let is_busy = self.round(stop);
             self.tidy();
-            let changes = self.watcher.wait(if is_busy { Duration::ZERO } else { self.patience() });
+            if !is_busy {
+                self.wait(&waiter, stop);
+            }
+            let changes = self.watcher.changes();
             self.listing |= changes.listing;
             for path in &changes.touched {
                 self.listing |= !self.registry.touch(path);
@@ -105,19 +112,38 @@ impl FilesInput {
         self.save();
     }
 
-    /// A listing that has changed is not left to wait.
-    fn patience(&self) -> Duration {
-        if self.listing { SCAN_PAUSE } else { WAIT }
+    /// Until something has changed, or there is something to do without.
+    fn wait(&self, waiter: &Waiter, stop: &Stop) {
+        let mut patience = self.scan_due_in();
+        if !self.registry.dirty.is_empty() {
+            patience = patience.min(HELD);
+        }
+        if self.registry.has_open() {
+            patience = patience.min(TIDY);
+        }
+        match self.watcher.descriptor() {
+            // While a scan is waited for, whatever changes is found by it.
+            Some(watcher) if !self.listing => {
+                waiter.descriptor(watcher, Some(patience));
+            }
+            _ => {
+                stop.wait(patience);
+            }
+        }
+    }
+
+    fn scan_due_in(&self) -> Duration {
+        let interval = self.reading.config.scan_interval;
+        let pause = match (self.listing, self.watcher.descriptor()) {
+            (true, _) => SCAN_PAUSE.max(self.scan_took * 10).min(interval),
+            (false, Some(_)) => interval,
+            (false, None) => interval.min(BLIND_INTERVAL),
+        };
+        self.scanned_at.map_or(Duration::ZERO, |at| pause.saturating_sub(at.elapsed()))
     }
 
     fn scan_if_due(&mut self) {
-        let since = self.scanned_at.map(|at| at.elapsed());
-        let pause = if self.listing {
-            SCAN_PAUSE.max(self.scan_took * 10)
-        } else {
-            self.reading.config.scan_interval
-        };
-        if since.is_some_and(|since| since < pause) {
+        if !self.scan_due_in().is_zero() {
             return;
         }
         let started = Instant::now();
@@ -230,7 +256,7 @@ impl FilesInput {
             return;
         }
         self.tidied_at = Instant::now();
-        let open = self.registry.followers.values().filter(|follower| follower.is_open()).count();
+        let open = self.registry.open();
         let too_many = open > self.most_open;
         for (id, follower) in &mut self.registry.followers {
             follower.close_if_idle(too_many && !self.registry.dirty.contains(id));

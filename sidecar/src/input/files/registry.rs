@@ -68,6 +68,16 @@ impl Registry {
         })
     }
 
+    /// How many files are open.
+    pub fn open(&self) -> usize {
+        self.followers.values().filter(|follower| follower.is_open()).count()
+    }
+
+    /// True when a file is open.
+    pub fn has_open(&self) -> bool {
+        self.followers.values().any(Follower::is_open)
+    }
+
     /// Takes in what the patterns find now.
     pub fn scan(&mut self, candidates: Vec<Candidate>, positions: &mut Positions, reading: &Reading) {
         let unknown = self.meet_known(candidates);

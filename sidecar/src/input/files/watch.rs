@@ -8,14 +8,9 @@ use std::{
     mem::MaybeUninit,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::PathBuf,
-    thread,
-    time::Duration,
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch},
-};
+use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch};
 use tracing::warn;
 
 /// Bytes for changes that are read at once.
@@ -86,18 +81,15 @@ impl Watcher {
         }
     }
 
-    /// Waits until something has changed, at most so long, and says what.
-    pub fn wait(&mut self, timeout: Duration) -> Changes {
+    /// Can be read when something has changed; `None` when the system does not tell.
+    pub fn descriptor(&self) -> Option<&OwnedFd> {
+        self.notify.as_ref()
+    }
+
+    /// What has changed since the last call.
+    pub fn changes(&mut self) -> Changes {
         let mut changes = Changes::default();
-        let Some(notify) = &self.notify else {
-            thread::sleep(timeout);
-            return changes;
-        };
-        let wanted = Timespec::try_from(timeout).ok();
-        let mut fds = [PollFd::new(notify, PollFlags::IN)];
-        if poll(&mut fds, wanted.as_ref()).unwrap_or(0) > 0 {
-            self.read(&mut changes);
-        }
+        self.read(&mut changes);
         changes
     }
 
@@ -124,7 +116,11 @@ impl Watcher {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write, time::Instant};
+    use std::{
+        fs,
+        io::Write,
+        time::{Duration, Instant},
+    };
 
     use super::*;
 
@@ -139,11 +135,12 @@ mod tests {
         let mut expect = |path: &PathBuf, listing: bool| {
             let deadline = Instant::now() + Duration::from_secs(10);
             loop {
-                let changes = watcher.wait(Duration::from_millis(100));
+                let changes = watcher.changes();
                 if changes.touched.contains(path) && changes.listing == listing {
                     return;
                 }
                 assert!(Instant::now() < deadline, "{path:?} {listing}");
+                std::thread::sleep(Duration::from_millis(5));
             }
         };
         file.write_all(b"x").unwrap();
