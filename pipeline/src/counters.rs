@@ -17,6 +17,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("input_malformed", "Frames, datagrams and lines that made no sense, by input and reason"),
     ("input_refused", "Batches an input could not put into the spool, by input"),
     ("input_misfits", "Values that did not fit their column and were kept under fields.original"),
+    ("input_kernel_dropped", "Datagrams the kernel had no room for in the socket, by input"),
     ("link_sent_batches", "Batches sent to the next hop, repeats included"),
     ("link_skipped_records", "Spool records that were no batches and were not sent on"),
     ("link_repeats", "Batches that arrived again over a link and were dropped"),

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, PipeReader, Write as _},
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, RawFd},
     time::Duration,
 };
 
@@ -38,8 +38,18 @@ impl Waiter {
     }
 
     /// The same for a descriptor.
-    pub fn descriptor(&self, descriptor: &impl AsRawFd, timeout: Option<Duration>) -> bool {
+    pub fn descriptor(&self, descriptor: &(impl AsRawFd + ?Sized), timeout: Option<Duration>) -> bool {
         self.wait(zmq::PollItem::from_fd(descriptor.as_raw_fd(), zmq::POLLIN), timeout)
+    }
+
+    /// Waits for any of several descriptors; those that can be read.
+    #[must_use]
+    pub fn descriptors(&self, descriptors: &[RawFd], timeout: Option<Duration>) -> Vec<RawFd> {
+        let items = descriptors.iter().map(|descriptor| zmq::PollItem::from_fd(*descriptor, zmq::POLLIN));
+        let mut items = items.collect();
+        self.poll(&mut items, timeout);
+        let ready = descriptors.iter().zip(&items).filter(|(_, item)| !item.get_revents().is_empty());
+        ready.map(|(descriptor, _)| *descriptor).collect()
     }
 
     /// True once the stop is set.
@@ -49,14 +59,20 @@ impl Waiter {
     }
 
     fn wait(&self, item: zmq::PollItem<'_>, timeout: Option<Duration>) -> bool {
+        let mut items = vec![item];
+        self.poll(&mut items, timeout);
+        items.first().is_some_and(|item| !item.get_revents().is_empty())
+    }
+
+    /// Waits for any of these or the stop, which becomes the last of them.
+    fn poll(&self, items: &mut Vec<zmq::PollItem<'_>>, timeout: Option<Duration>) {
         let limit = self.stopped.is_none().then_some(WITHOUT_PIPE);
         let timeout = [timeout, limit].into_iter().flatten().min();
         let millis = timeout.map_or(-1, |timeout| i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX));
-        let mut items = vec![item];
         let stopped = self.stopped.as_ref().map(AsRawFd::as_raw_fd);
         items.extend(stopped.map(|stopped| zmq::PollItem::from_fd(stopped, zmq::POLLIN)));
-        let woken = self.stop.rest(|| zmq::poll(&mut items, millis).unwrap_or(0));
-        woken > 0 && items.first().is_some_and(|item| !item.get_revents().is_empty())
+        // When it fails, nothing is ready: the caller asks again.
+        let _ready = self.stop.rest(|| zmq::poll(items, millis));
     }
 }
 

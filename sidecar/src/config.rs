@@ -1,6 +1,7 @@
 //! The sidecar's configuration.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -14,6 +15,14 @@ use metlog_pipeline::{
 };
 use serde::Deserialize;
 
+use crate::{
+    formatter::FormatterConfig,
+    input::{
+        files::{FilesConfig, config::Compiled},
+        statsd::{TcpConfig, UdpConfig, UnixConfig},
+    },
+};
+
 /// All of it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +31,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What comes in.
     pub input: Inputs,
+    /// What lines of log files say, by name.
+    pub formatter: BTreeMap<String, FormatterConfig>,
     /// What is summed.
     pub rollup: RollupConfig,
     /// Where the rest goes.
@@ -37,6 +48,7 @@ impl Default for Config {
         Self {
             data_dir: default_data_dir("sidecar"),
             input: Inputs::default(),
+            formatter: BTreeMap::new(),
             rollup: RollupConfig::default(),
             forward: ForwardConfig {
                 endpoints: vec!["tcp://127.0.0.1:5568".to_owned()],
@@ -59,7 +71,15 @@ pub struct Inputs {
     /// JSON datagrams of the original clients.
     pub json_udp: Datagrams,
     /// statsd datagrams.
-    pub statsd_udp: Datagrams,
+    pub statsd_udp: UdpConfig,
+    /// statsd lines over TCP; off unless the section is there.
+    pub statsd_tcp: Option<TcpConfig>,
+    /// statsd datagrams to a unix socket; off unless the section is there.
+    pub statsd_unix: Option<UnixConfig>,
+    /// statsd over a unix stream socket; off unless the section is there.
+    pub statsd_stream: Option<UnixConfig>,
+    /// Log files, by name.
+    pub files: BTreeMap<String, FilesConfig>,
 }
 
 impl Default for Inputs {
@@ -68,7 +88,11 @@ impl Default for Inputs {
             push: Sockets { endpoints: local_endpoints("push.sock", 5566) },
             link: Sockets { endpoints: local_endpoints("link.sock", 5567) },
             json_udp: Datagrams { enabled: true, address: SocketAddr::from(([127, 0, 0, 1], 5565)) },
-            statsd_udp: Datagrams { enabled: true, address: SocketAddr::from(([127, 0, 0, 1], 8125)) },
+            statsd_udp: UdpConfig::default(),
+            statsd_tcp: None,
+            statsd_unix: None,
+            statsd_stream: None,
+            files: BTreeMap::new(),
         }
     }
 }
@@ -144,8 +168,32 @@ impl Config {
     pub fn check(&self) -> Vec<String> {
         let inputs = self.input.push.check("input.push").chain(self.input.link.check("input.link"));
         let admin = self.admin.check().err().map(|error| error.to_string());
-        inputs.chain(self.rollup.check()).chain(check_forward(&self.forward)).chain(admin).collect()
+        inputs.chain(self.rollup.check()).chain(check_forward(&self.forward)).chain(admin).chain(self.check_files()).collect()
     }
+
+    fn check_files(&self) -> Vec<String> {
+        let formatters = self.formatter.iter().map(|(name, config)| config.compile(&format!("formatter.{name}")).err());
+        let inputs = self.input.files.iter().map(|(name, config)| {
+            let names = check_name(name).map(|wrong| vec![wrong]);
+            names.or_else(|| config.compile(&format!("input.files.{name}"), &self.formatter).err())
+        });
+        formatters.chain(inputs).flatten().flatten().collect()
+    }
+
+    /// The log files that are followed, by name; those that are not good are not among them.
+    pub fn log_files(&self) -> impl Iterator<Item = (&str, (FilesConfig, Compiled))> {
+        self.input.files.iter().filter_map(|(name, config)| {
+            let compiled = config.compile(&format!("input.files.{name}"), &self.formatter).ok()?;
+            Some((name.as_str(), (config.clone(), compiled)))
+        })
+    }
+}
+
+/// The name of an input is part of the name of a file.
+fn check_name(name: &str) -> Option<String> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (name.is_empty() || !name.bytes().all(is_good))
+        .then(|| format!("input.files.{name:?} is no name, expected letters, digits, - and _"))
 }
 
 impl RollupConfig {

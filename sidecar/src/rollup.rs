@@ -5,16 +5,20 @@
 //! batches of the outbox that the ledger knows already are not appended again. What came by UDP since the last save, at
 //! most a second of it, is lost.
 
+mod message;
+mod sums;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     io, mem,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use metlog_core::{
-    Fields, Message, Severity, Timestamp, Value,
+    Timestamp,
     wire::batch::{Batch, Role},
 };
 use metlog_pipeline::{
@@ -24,84 +28,36 @@ use metlog_pipeline::{
     ledger::Outcomes,
     producer::OwnProducer,
     quiet::Quiet,
-    rollup::{Accumulators, Rollup, RollupOptions, Sample},
     spool::{Outcome, Record},
     stop::Stop,
     watchdog::Place,
 };
-use serde::{Deserialize, Serialize};
-use tracing::error;
+use tracing::{error, warn};
 
+pub use self::sums::{SharedRollup, StatsdInput, Sums, Via};
+use self::{
+    message::Flush,
+    sums::{Received, State},
+};
 use crate::{config::RollupConfig, metric::Metric};
 
 /// The type of roll-up messages.
 pub const ROLLUP_TYPE: &str = "statmetric";
 
-/// How often accumulators are saved: what came by UDP since is lost in a crash.
+/// How often accumulators are saved: what came by statsd since is lost in a crash.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A batch of roll-ups is at most so large.
-const BATCH_BYTES: usize = 256 * 1024;
+/// With very many names a save takes long: then it is made less often, so that it takes at most this part of the time.
+const SAVE_SHARE: u32 = 20;
 
 /// Bytes read from the spool at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// How long the spool is waited for before the clock is looked at.
-const STEP: Duration = Duration::from_millis(50);
+/// How long the spool is waited for before the clock is looked at, at most.
+const STEP: Duration = Duration::from_secs(1);
 
-/// What is kept over a restart.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct State {
-    accumulators: Accumulators,
-    /// statsd metrics since the last flush: taken, and refused by reason.
-    statsd_taken: u64,
-    statsd_refused: BTreeMap<String, u64>,
-    /// Batches of a flush that are not safe in the spool yet.
-    outbox: Vec<Vec<u8>>,
-    /// When the last flush was, in seconds since the epoch.
-    flushed_at: i64,
-}
-
-/// The sums, as inputs add to them.
-#[derive(Debug)]
-pub struct Sums {
-    state: State,
-    options: RollupOptions,
-    changed: bool,
-}
-
-/// The sums, shared by the inputs and the roll-up's thread.
-#[derive(Debug, Clone)]
-pub struct SharedRollup(Arc<Mutex<Sums>>);
-
-impl SharedRollup {
-    /// The sums, for as long as the guard is kept.
-    pub fn lock(&self) -> MutexGuard<'_, Sums> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sums {
-    /// Adds a statsd metric, or counts why not and gives the reason back.
-    pub fn add_statsd(&mut self, name: &str, sample: Sample<'_>) -> Option<&'static str> {
-        let refused = self.state.accumulators.add(name, sample, &self.options).refused();
-        match refused {
-            Some(reason) => self.refuse_statsd(reason),
-            None => {
-                self.state.statsd_taken += 1;
-                self.changed = true;
-            }
-        }
-        refused
-    }
-
-    /// Counts a statsd metric that made no sense.
-    pub fn refuse_statsd(&mut self, reason: &str) {
-        *self.state.statsd_refused.entry(reason.to_owned()).or_insert(0) += 1;
-        self.changed = true;
-    }
-}
+/// While the outbox waits for room in the spool it is tried again so often.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// The consumer `rollup` of a spool.
 pub struct RollupConsumer {
@@ -110,10 +66,12 @@ pub struct RollupConsumer {
     cursor: Cursor<State>,
     sums: SharedRollup,
     rollups: OwnProducer,
-    statsd: OwnProducer,
+    statsd: BTreeMap<StatsdInput, OwnProducer>,
     counters: Counters,
     quiet: Quiet,
     saved_at: Instant,
+    /// What the last save took.
+    save_time: Duration,
     /// True when a crash now would find the outbox: what is appended before could be summed and sent again.
     outbox_saved: bool,
     /// Where each batch of the outbox, by its position, has been appended; one that is not here was so before the start.
@@ -136,17 +94,19 @@ impl RollupConsumer {
         if state.flushed_at == 0 {
             state.flushed_at = Timestamp::now().as_seconds();
         }
-        let sums = Sums { state, options: config.options.clone(), changed: false };
+        let statsd =
+            StatsdInput::ALL.map(|input| (input, OwnProducer::new(intake, &input.producer(), Role::Input)));
         let mut consumer = Self {
+            sums: SharedRollup::new(state, config.options.clone()),
             config,
             intake: intake.clone(),
             cursor,
-            sums: SharedRollup(Arc::new(Mutex::new(sums))),
             rollups: OwnProducer::new(intake, "metlog.rollup", Role::Daemon),
-            statsd: OwnProducer::new(intake, "metlog.input.statsd_udp", Role::Input),
+            statsd: statsd.into_iter().collect(),
             counters,
             quiet: Quiet::default(),
             saved_at: Instant::now(),
+            save_time: Duration::ZERO,
             outbox_saved: true,
             appended: BTreeMap::new(),
         };
@@ -169,36 +129,50 @@ impl RollupConsumer {
 
     /// Sums and flushes until told to stop.
     pub fn run(&mut self, stop: &Stop) {
-        let mut reader = self.cursor.reader();
+        self.intake.spool().wake_readers_on(stop);
+        let mut reader = self.cursor.reader().until(stop);
         while !stop.is_set() {
-            for record in reader.next(READ_BYTES, STEP) {
+            for record in reader.next(READ_BYTES, self.wait(Timestamp::now())) {
                 self.sum(&record);
             }
             self.empty_outbox();
             self.flush_if_due(Timestamp::now().as_seconds());
-            if self.saved_at.elapsed() >= SAVE_INTERVAL
-                && (self.sums.lock().changed || self.cursor.is_ahead())
-            {
+            if self.until_save().is_zero() && (self.sums.lock().changed || self.cursor.is_ahead()) {
                 self.save();
             }
         }
         self.save();
     }
 
+    /// How long the spool is waited for: no longer than until the next flush, or the next try to empty the outbox.
+    fn wait(&self, now: Timestamp) -> Duration {
+        if !self.sums.lock().state.outbox.is_empty() {
+            return RETRY;
+        }
+        let interval = i64::try_from(self.config.flush_interval.as_nanos()).unwrap_or(i64::MAX).max(1);
+        let until_tick = interval - now.as_nanos().rem_euclid(interval);
+        // A little later is late enough for the clock to have got there.
+        Duration::from_nanos(u64::try_from(until_tick).unwrap_or(0) + 1_000_000).min(STEP)
+    }
+
+    fn until_save(&self) -> Duration {
+        SAVE_INTERVAL.max(self.save_time * SAVE_SHARE).saturating_sub(self.saved_at.elapsed())
+    }
+
     /// Adds the counters, timers and gauges of a record. The forward consumer accounts for them.
     fn sum(&mut self, record: &Record) {
-        let batch = Batch::parse(&record.frame);
-        let messages =
-            batch.iter().filter(|batch| batch.header.role != Role::Daemon).flat_map(Batch::records);
-        let mut sums = self.sums.lock();
-        for metric in messages.filter_map(|(_, message)| Metric::of(&message, self.config.namespace)) {
-            let Sums { state, options, changed } = &mut *sums;
-            *changed = true;
-            if let Some(reason) = state.accumulators.add(&metric.key, metric.sample(), options).refused() {
-                self.counters.add("rollup_refused", &[("reason", reason)], 1);
+        let batch = Batch::parse(&record.frame).ok().filter(|batch| batch.header.role != Role::Daemon);
+        if let Some(batch) = batch {
+            let mut sums = self.sums.lock();
+            let source = sums.source(&batch.header.logger);
+            let metrics =
+                batch.records().filter_map(|(_, message)| Metric::of(&message, self.config.namespace));
+            for metric in metrics {
+                if let Some(reason) = sums.add_message(source, &metric.key, metric.sample()) {
+                    self.counters.add("rollup_refused", &[("reason", reason)], 1);
+                }
             }
         }
-        drop(sums);
         self.cursor.advance(record.ordinal, &Outcomes::default());
     }
 
@@ -207,8 +181,7 @@ impl RollupConsumer {
     /// a new one; after a smaller step the next multiple is waited for, so that no time is reported twice.
     fn flush_if_due(&mut self, now: i64) {
         let interval = i64::try_from(self.config.flush_interval.as_secs()).unwrap_or(i64::MAX).max(1);
-        let shared = self.sums.clone();
-        let mut sums = shared.lock();
+        let mut sums = self.sums.lock();
         if now < sums.state.flushed_at.saturating_sub(interval) {
             sums.state.flushed_at = now;
         }
@@ -216,78 +189,31 @@ impl RollupConsumer {
         if intervals < 1 || !sums.state.outbox.is_empty() {
             return;
         }
-        let since = self.config.flush_interval.saturating_mul(u32::try_from(intervals).unwrap_or(u32::MAX));
-        let tick = now.div_euclid(interval) * interval;
-        let Sums { state, options, .. } = &mut *sums;
-        let rollups = state.accumulators.flush(options, since);
-        let messages =
-            rollups.iter().filter_map(|rollup| self.message(rollup, since, tick)).collect::<Vec<_>>();
-        let refused = mem::take(&mut state.statsd_refused);
-        let taken = mem::take(&mut state.statsd_taken);
-        state.flushed_at = tick;
-        let mut outbox = self.batches(&messages);
-        outbox.extend(self.statsd_books(taken, &refused));
-        sums.state.outbox = outbox;
         drop(sums);
+        let since = self.config.flush_interval.saturating_mul(u32::try_from(intervals).unwrap_or(u32::MAX));
+        let mut state = self.sums.take_aside();
+        self.flush(&mut state, since, now.div_euclid(interval) * interval);
         self.outbox_saved = false;
         self.counters.add("rollup_flushes", &[], 1);
-        self.save();
+        self.save_aside(state);
         self.empty_outbox();
     }
 
-    /// One message for one name: carbon lines in the payload, the figures in the fields.
-    fn message(&self, rollup: &Rollup, interval: Duration, tick: i64) -> Option<Message> {
-        let prefixes = &self.config.options.prefixes;
-        let payload = rollup.lines(prefixes, u64::try_from(tick).ok()?);
-        let values: Fields =
-            rollup.values.iter().map(|(suffix, value)| (suffix_name(suffix), *value)).collect();
-        let fields: Fields = [
-            ("name", Value::from(rollup.name.as_str())),
-            ("kind", rollup.kind.as_str().into()),
-            ("interval", interval.as_secs_f64().into()),
-            ("values", values.into()),
-        ]
-        .into_iter()
-        .collect();
-        let identity = self.rollups.identity();
-        Some(Message {
-            kind: ROLLUP_TYPE.to_owned(),
-            timestamp: Timestamp::from_nanos(tick.saturating_mul(1_000_000_000)),
-            logger: "metlog.rollup".to_owned(),
-            severity: Severity::default(),
-            payload: payload.into(),
-            fields,
-            env_version: identity.env_version.to_owned(),
-            pid: identity.pid,
-            hostname: identity.hostname.to_owned(),
-        })
-    }
-
-    fn batches(&mut self, messages: &[Message]) -> Vec<Vec<u8>> {
-        let mut frames = Vec::new();
-        let mut batch = self.rollups.batch();
-        for message in messages {
-            // What is too big is counted in the batch itself.
-            let _counted = batch.push(message);
-            if batch.body_bytes() >= BATCH_BYTES {
-                frames.push(self.rollups.finish(batch));
-                batch = self.rollups.batch();
-            }
+    /// Puts the figures of the interval that ends at `tick` into the outbox.
+    fn flush(&mut self, state: &mut State, interval: Duration, tick: i64) {
+        let offenders = state.accumulators.offenders();
+        if !offenders.is_empty() {
+            self.quiet.say("names", || warn!(?offenders, "samples refused: too many names like these"));
         }
-        if batch.span() > 0 {
-            frames.push(self.rollups.finish(batch));
+        let options = &self.config.options;
+        let rollups = state.accumulators.flush(options, interval);
+        let flush = Flush { options, interval, tick, offenders: &offenders };
+        state.outbox = flush.batches(&rollups, &mut self.rollups);
+        for (input, received) in mem::take(&mut state.statsd) {
+            let producer = self.statsd.get_mut(&input);
+            state.outbox.extend(producer.and_then(|producer| books(producer, &received)));
         }
-        frames
-    }
-
-    /// A batch without messages that accounts for the statsd metrics of the interval.
-    fn statsd_books(&mut self, taken: u64, refused: &BTreeMap<String, u64>) -> Option<Vec<u8>> {
-        let mut batch = self.statsd.batch();
-        batch.remove("consumed", taken);
-        for (reason, count) in refused {
-            batch.remove(&format!("dropped:{reason}"), *count);
-        }
-        (batch.span() > 0).then(|| self.statsd.finish(batch))
+        state.flushed_at = tick;
     }
 
     /// Puts the batches of a flush into the spool, those that are not in it yet, and forgets them when all are safe
@@ -330,12 +256,18 @@ impl RollupConsumer {
     }
 
     fn save(&mut self) {
-        let mut sums = self.sums.lock();
-        sums.changed = false;
-        self.cursor.state = sums.state.clone();
-        drop(sums);
-        self.saved_at = Instant::now();
-        match self.cursor.save() {
+        let state = self.sums.take_aside();
+        self.save_aside(state);
+    }
+
+    /// Saves what was taken aside and puts it back.
+    fn save_aside(&mut self, state: State) {
+        self.cursor.state = state;
+        let started = Instant::now();
+        let saved = self.cursor.save();
+        (self.saved_at, self.save_time) = (Instant::now(), started.elapsed());
+        self.sums.put_back(mem::take(&mut self.cursor.state));
+        match saved {
             Ok(()) => self.outbox_saved = true,
             Err(error) => {
                 self.sums.lock().changed = true;
@@ -345,10 +277,12 @@ impl RollupConsumer {
     }
 }
 
-/// A gauge is its name's only figure and has no suffix.
-fn suffix_name(suffix: &str) -> &str {
-    if suffix.is_empty() { "value" } else { suffix }
+/// A batch without messages that accounts for the metrics of a statsd input.
+fn books(producer: &mut OwnProducer, received: &Received) -> Option<Vec<u8>> {
+    let mut batch = producer.batch();
+    batch.remove("consumed", received.taken);
+    for (reason, count) in &received.refused {
+        batch.remove(&format!("dropped:{reason}"), *count);
+    }
+    (batch.span() > 0).then(|| producer.finish(batch))
 }
-
-#[cfg(test)]
-mod tests;

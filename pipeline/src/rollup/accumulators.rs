@@ -1,29 +1,63 @@
 //! The roll-up's state: one accumulator per kind and name, fed by samples, emptied by a flush.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::books::{Books, Overflow, Place};
+use super::guard::SourceId;
 use super::key::clean_key;
 use super::lines::{Kind, Rollup, Suffix};
 use super::options::RollupOptions;
 use super::sample::Sample;
-use super::timers::{ThresholdNames, Timer};
+use super::table::Table;
+use super::timers::{Figures, Timer};
 
 /// Everything the roll-up remembers. It serialises, so that an interval survives a restart.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Accumulators {
-    counters: HashMap<String, f64>,
-    timers: HashMap<String, Timer>,
-    gauges: HashMap<String, f64>,
-    sets: HashMap<String, HashSet<String>>,
-    /// Timer values and set members held now.
-    kept: usize,
-    overflow: Overflow,
+    counters: Table<f64>,
+    timers: Table<Timer>,
+    gauges: Table<Gauge>,
+    sets: Table<HashSet<String>>,
+    books: Books,
     /// Where names that need cleaning are written; empty between calls but for its memory.
     #[serde(skip)]
     scratch: String,
+}
+
+/// The present value of something.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(from = "f64", into = "f64")]
+struct Gauge {
+    value: f64,
+    /// True when all that was heard are changes: [`Accumulators::merge`] adds it to what was there before.
+    is_change: bool,
+}
+
+impl Gauge {
+    /// Changes of a gauge that nobody has set begin at zero.
+    fn hear(&mut self, value: f64, delta: bool, is_new: bool) -> Added {
+        let next = if delta { self.value + value } else { value };
+        let added = set(&mut self.value, next);
+        if added == Added::Yes {
+            self.is_change = delta && (is_new || self.is_change);
+        }
+        added
+    }
+}
+
+impl From<f64> for Gauge {
+    fn from(value: f64) -> Self {
+        Self { value, is_change: false }
+    }
+}
+
+impl From<Gauge> for f64 {
+    fn from(gauge: Gauge) -> Self {
+        gauge.value
+    }
 }
 
 /// What became of a sample.
@@ -34,6 +68,8 @@ pub enum Added {
     Yes,
     /// It has a new name and there are `max_names` already; nothing changed.
     NameOverflow,
+    /// It has a new name and its source has made `max_names_per_source` already; nothing changed.
+    SourceOverflow,
     /// It has a new set member and there are `max_set_members` or `max_kept` already; nothing changed.
     MemberOverflow,
     /// It is not a finite number, or would have made a figure infinite; nothing changed.
@@ -48,6 +84,7 @@ impl Added {
         match self {
             Self::Yes => None,
             Self::NameOverflow => Some("name_overflow"),
+            Self::SourceOverflow => Some("source_overflow"),
             Self::MemberOverflow => Some("member_overflow"),
             Self::NotFinite => Some("not_finite"),
             Self::EmptyName => Some("empty_name"),
@@ -55,58 +92,158 @@ impl Added {
     }
 }
 
-/// How often a bound was met, in running totals.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Overflow {
-    /// Samples refused because `max_names` was reached.
-    pub names: u64,
-    /// Timer samples that count, but whose value is in no other figure (`max_timer_values`, `max_kept`).
-    pub timer_values: u64,
-    /// Set members refused (`max_set_members`, `max_kept`).
-    pub set_members: u64,
-}
-
 impl Accumulators {
     /// Takes a sample in, under its cleaned name, or says why not.
     pub fn add(&mut self, name: &str, sample: Sample<'_>, options: &RollupOptions) -> Added {
+        self.add_from(SourceId::default(), name, sample, options)
+    }
+
+    /// Takes a sample of a source in, under its cleaned name, or says why not.
+    #[inline]
+    pub fn add_from(
+        &mut self,
+        source: SourceId,
+        name: &str,
+        sample: Sample<'_>,
+        options: &RollupOptions,
+    ) -> Added {
+        let books = &mut self.books;
+        // A name that is known has been cleaned: only others are looked at.
+        let known = match sample {
+            Sample::Counter { value, rate } => {
+                self.counters.change(name, |total| count(total, value * rate.weight()))
+            }
+            Sample::Gauge { value, delta } => {
+                self.gauges.change(name, |gauge| gauge.hear(value, delta, false))
+            }
+            Sample::Timer { value, rate } => {
+                self.timers.change(name, |timer| books.time(timer, value, rate.weight(), options))
+            }
+            Sample::Sketch { sketch } => {
+                self.timers.change(name, |timer| books.sketch(timer, sketch, options))
+            }
+            Sample::Set { member } => self.sets.change(name, |set| books.join(set, member, options)),
+        };
+        known.unwrap_or_else(|| self.add_unknown(source, name, sample, options))
+    }
+
+    #[cold]
+    fn add_unknown(
+        &mut self,
+        source: SourceId,
+        name: &str,
+        sample: Sample<'_>,
+        options: &RollupOptions,
+    ) -> Added {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let key = clean_key(name, &mut scratch);
-        let added = self.add_clean(key, sample, options);
+        let cleaned = clean_key(name, &mut scratch);
+        let added = if cleaned.is_empty() || cleaned.starts_with(';') {
+            Added::EmptyName
+        } else {
+            let name = if options.key_name_sanitize { cleaned } else { name };
+            self.add_named(self.place(source, name, options), sample)
+        };
         self.scratch = scratch;
-        match added {
-            Added::NameOverflow => self.overflow.names += 1,
-            Added::MemberOverflow => self.overflow.set_members += 1,
-            Added::Yes | Added::NotFinite | Added::EmptyName => {}
-        }
         added
     }
 
+    fn add_named(&mut self, place: Place<'_>, sample: Sample<'_>) -> Added {
+        let options = place.options;
+        let books = &mut self.books;
+        match sample {
+            // The product, not the quotient: etsy's last digit.
+            Sample::Counter { value, rate } => {
+                place.update(&mut self.counters, books, |total, _| count(total, value * rate.weight()))
+            }
+            Sample::Gauge { value, delta } => {
+                let is_new = self.gauges.get(place.name).is_none();
+                place.update(&mut self.gauges, books, |gauge, _| gauge.hear(value, delta, is_new))
+            }
+            Sample::Timer { value, rate } => place.update(&mut self.timers, books, |timer, books| {
+                books.time(timer, value, rate.weight(), options)
+            }),
+            Sample::Sketch { sketch } => {
+                place.update(&mut self.timers, books, |timer, books| books.sketch(timer, sketch, options))
+            }
+            Sample::Set { member } => {
+                place.update(&mut self.sets, books, |set, books| books.join(set, member, options))
+            }
+        }
+    }
+
+    fn place<'a>(&self, source: SourceId, name: &'a str, options: &'a RollupOptions) -> Place<'a> {
+        Place { source, name, names: self.names(), options }
+    }
+
     /// The figures of the interval that ends now, sorted by kind and name, then the roll-up's own; begins the next
-    /// interval. Counters, timers and sets without a sample report zeros and gauges repeat, unless `delete_idle`.
+    /// interval. Counters, timers and sets without a sample report zeros and gauges repeat, unless they are to be deleted.
     pub fn flush(&mut self, options: &RollupOptions, interval: Duration) -> Vec<Rollup> {
         let seconds = interval.as_secs_f64();
-        let names: Vec<_> =
-            options.percent_thresholds.iter().map(|percent| ThresholdNames::of(*percent)).collect();
+        let figures = Figures::of(options, seconds);
         let mut rollups = Vec::with_capacity(self.names() + 1);
-        collect(Kind::Counter, &mut self.counters, &mut rollups, |total| counter_figures(total, seconds));
-        collect(Kind::Timer, &mut self.timers, &mut rollups, |timer| {
-            std::mem::take(timer).figures(&names, seconds)
+        collect(Kind::Counter, &mut self.counters, &mut rollups, |_, total| {
+            counter_figures(total, seconds, options)
         });
-        collect(Kind::Gauge, &mut self.gauges, &mut rollups, |value| vec![("".into(), *value)]);
-        collect(Kind::Set, &mut self.sets, &mut rollups, |members| {
+        collect(Kind::Timer, &mut self.timers, &mut rollups, |name, timer| figures.of_timer(name, timer));
+        collect(Kind::Gauge, &mut self.gauges, &mut rollups, |_, gauge| {
+            gauge.is_change = false;
+            vec![("".into(), gauge.value)]
+        });
+        collect(Kind::Set, &mut self.sets, &mut rollups, |_, members| {
             vec![("count".into(), std::mem::take(members).len() as f64)]
         });
         let total = rollups.len() as f64;
-        rollups.push(Rollup {
-            kind: Kind::Own,
-            name: String::new(),
-            values: vec![("numStats".into(), total)],
-        });
-        self.kept = 0;
-        if options.delete_idle {
-            self.forget();
-        }
+        let values = vec![("numStats".into(), total)];
+        rollups.push(Rollup { kind: Kind::Own, name: String::new(), values });
+        self.begin_interval(options);
         rollups
+    }
+
+    /// Forgets what is to be deleted. When there is no room for new names, those that were idle for a whole interval make
+    /// some; gauges do not, because a gauge stands until it is set again.
+    fn begin_interval(&mut self, options: &RollupOptions) {
+        let is_full = self.names() >= options.max_names || self.books.is_any_source_full(options);
+        let delete = options.delete();
+        let books = &mut self.books;
+        self.counters.begin_interval(delete.counters, is_full, books);
+        self.timers.begin_interval(delete.timers, is_full, books);
+        self.sets.begin_interval(delete.sets, is_full, books);
+        self.gauges.begin_interval(delete.gauges, false, books);
+        books.begin_interval();
+    }
+
+    /// Takes in what was added to others meanwhile, whose time comes after this one's. Gives back how many samples found
+    /// no room here, by reason.
+    #[must_use]
+    pub fn merge(&mut self, later: Self, options: &RollupOptions) -> BTreeMap<&'static str, u64> {
+        let mut refused = Refused::default();
+        for (name, entry) in later.counters {
+            let place = self.place(entry.source, &name, options);
+            let add = |total: &mut f64, _: &mut Books| count(total, entry.value);
+            refused.note(place.update(&mut self.counters, &mut self.books, add), entry.samples);
+        }
+        for (name, entry) in later.gauges {
+            let (place, is_new) =
+                (self.place(entry.source, &name, options), self.gauges.get(&name).is_none());
+            let Gauge { value, is_change } = entry.value;
+            let hear = |gauge: &mut Gauge, _: &mut Books| gauge.hear(value, is_change, is_new);
+            refused.note(place.update(&mut self.gauges, &mut self.books, hear), entry.samples);
+        }
+        for (name, entry) in later.timers {
+            let place = self.place(entry.source, &name, options);
+            let append = |timer: &mut Timer, books: &mut Books| books.append(timer, &entry.value, options);
+            refused.note(place.update(&mut self.timers, &mut self.books, append), entry.samples);
+        }
+        for (name, entry) in later.sets {
+            let place = self.place(entry.source, &name, options);
+            let join = |set: &mut HashSet<String>, books: &mut Books| {
+                let joined = entry.value.iter().map(|member| books.join(set, member, options));
+                joined.fold(Added::Yes, |all, one| if one == Added::Yes { all } else { one })
+            };
+            refused.note(place.update(&mut self.sets, &mut self.books, join), entry.samples);
+        }
+        self.books.merge(later.books);
+        refused.0
     }
 
     /// How many names of all kinds there are.
@@ -116,91 +253,32 @@ impl Accumulators {
 
     /// How often a bound was met since these accumulators were first made.
     pub fn overflow(&self) -> Overflow {
-        self.overflow
+        self.books.overflow()
     }
 
-    fn add_clean(&mut self, name: &str, sample: Sample<'_>, options: &RollupOptions) -> Added {
-        if name.is_empty() || name.starts_with(';') {
-            return Added::EmptyName;
-        }
-        let room = self.names() < options.max_names;
-        match sample {
-            Sample::Counter { value, rate } => update(&mut self.counters, name, room, |total| {
-                // The product, not the quotient: etsy's last digit.
-                set(total, *total + value * rate.weight())
-            }),
-            Sample::Gauge { value, delta } => update(&mut self.gauges, name, room, |gauge| {
-                set(gauge, if delta { *gauge + value } else { value })
-            }),
-            Sample::Timer { value, .. } if !value.is_finite() => Added::NotFinite,
-            Sample::Timer { value, rate } => update(&mut self.timers, name, room, |timer| {
-                let count = timer.count + rate.weight();
-                if set(&mut timer.count, count) == Added::NotFinite {
-                    return Added::NotFinite;
-                }
-                if self.kept < options.max_kept && timer.values.len() < options.max_timer_values {
-                    timer.values.push(value);
-                    self.kept += 1;
-                } else {
-                    self.overflow.timer_values += 1;
-                }
-                Added::Yes
-            }),
-            Sample::Sketch { sketch } => update(&mut self.timers, name, room, |timer| {
-                let count = timer.count + sketch.count() as f64;
-                if set(&mut timer.count, count) == Added::NotFinite {
-                    return Added::NotFinite;
-                }
-                match timer.merge(sketch, options.max_kept.saturating_sub(self.kept)) {
-                    Some(kept) => self.kept += kept,
-                    None => {
-                        let left_out = sketch.count();
-                        self.overflow.timer_values = self.overflow.timer_values.saturating_add(left_out);
-                    }
-                }
-                Added::Yes
-            }),
-            Sample::Set { member } => update(&mut self.sets, name, room, |members| {
-                if members.contains(member) {
-                    return Added::Yes;
-                }
-                if self.kept >= options.max_kept || members.len() >= options.max_set_members {
-                    return Added::MemberOverflow;
-                }
-                members.insert(member.to_owned());
-                self.kept += 1;
-                Added::Yes
-            }),
-        }
-    }
-
-    fn forget(&mut self) {
-        self.counters.clear();
-        self.timers.clear();
-        self.gauges.clear();
-        self.sets.clear();
+    /// What the names look like of which most samples were refused since the last flush, the worst first: their parts that
+    /// have a digit are written `#`.
+    pub fn offenders(&self) -> Vec<(String, u64)> {
+        self.books.offenders()
     }
 }
 
-/// Changes the accumulator of a name; makes it first if there is room, and only for a sample that is taken.
-fn update<T: Default>(
-    accumulators: &mut HashMap<String, T>,
-    name: &str,
-    room: bool,
-    change: impl FnOnce(&mut T) -> Added,
-) -> Added {
-    if let Some(accumulator) = accumulators.get_mut(name) {
-        return change(accumulator);
+/// Samples refused, by reason.
+#[derive(Default)]
+struct Refused(BTreeMap<&'static str, u64>);
+
+impl Refused {
+    fn note(&mut self, added: Added, samples: u32) {
+        if let Some(reason) = added.refused() {
+            *self.0.entry(reason).or_insert(0) += u64::from(samples);
+        }
     }
-    if !room {
-        return Added::NameOverflow;
-    }
-    let mut accumulator = T::default();
-    let added = change(&mut accumulator);
-    if added == Added::Yes {
-        accumulators.insert(name.to_owned(), accumulator);
-    }
-    added
+}
+
+/// Adds to a figure unless it would be infinite or not a number.
+pub(super) fn count(figure: &mut f64, more: f64) -> Added {
+    let next = *figure + more;
+    set(figure, next)
 }
 
 /// Stores the next value of a figure unless it is infinite or not a number.
@@ -215,22 +293,25 @@ fn set(figure: &mut f64, next: f64) -> Added {
 /// Appends one roll-up per name in order of the names; `take` gives the figures and resets the accumulator.
 fn collect<T>(
     kind: Kind,
-    accumulators: &mut HashMap<String, T>,
+    accumulators: &mut Table<T>,
     rollups: &mut Vec<Rollup>,
-    mut take: impl FnMut(&mut T) -> Vec<(Suffix, f64)>,
+    mut take: impl FnMut(&str, &mut T) -> Vec<(Suffix, f64)>,
 ) {
     let from = rollups.len();
-    for (name, accumulator) in accumulators {
-        rollups.push(Rollup { kind, name: name.clone(), values: take(accumulator) });
+    for (name, accumulator) in accumulators.iter_mut() {
+        rollups.push(Rollup { kind, name: name.to_owned(), values: take(name, accumulator) });
     }
     if let Some(added) = rollups.get_mut(from..) {
         added.sort_unstable_by(|left, right| left.name.cmp(&right.name));
     }
 }
 
-fn counter_figures(total: &mut f64, seconds: f64) -> Vec<(Suffix, f64)> {
+fn counter_figures(total: &mut f64, seconds: f64, options: &RollupOptions) -> Vec<(Suffix, f64)> {
     let count = std::mem::take(total);
-    let mut figures = vec![("rate".into(), count / seconds), ("count".into(), count)];
+    let mut figures = vec![("rate".into(), count / seconds)];
+    if options.flush_counts {
+        figures.push(("count".into(), count));
+    }
     figures.retain(|(_, value)| value.is_finite());
     figures
 }

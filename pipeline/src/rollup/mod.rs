@@ -5,6 +5,8 @@
 //! ([`Added`]); whatever was sent, no figure is ever infinite or not a number.
 
 mod accumulators;
+mod books;
+mod guard;
 mod key;
 mod lines;
 mod options;
@@ -12,10 +14,13 @@ mod options;
 mod properties;
 mod sample;
 mod spread;
+mod table;
 mod timers;
 
-pub use accumulators::{Accumulators, Added, Overflow};
+pub use accumulators::{Accumulators, Added};
+pub use books::Overflow;
+pub use guard::{SourceId, Sources};
 pub use key::{clean_key, message_key};
 pub use lines::{Kind, Rollup, Suffix};
-pub use options::{OptionError, PercentThreshold, Prefix, Prefixes, RollupOptions};
+pub use options::{Bin, Histogram, Naming, OptionError, PercentThreshold, Prefix, Prefixes, RollupOptions};
 pub use sample::{Sample, SampleRate};

@@ -11,14 +11,37 @@ use super::key::clean_key;
 pub struct RollupOptions {
     /// Percentiles of timers, 90 by default. A negative one looks at the largest values: -10 at the upper tenth.
     pub percent_thresholds: Vec<PercentThreshold>,
-    /// The words in front of every name in a carbon line.
+    /// How carbon lines are named, `etsy` by default.
+    pub naming: Naming,
+    /// The words in front of every name in a carbon line; `legacy` naming has its own.
     pub prefixes: Prefixes,
+    /// What every path ends with, nothing by default.
+    pub suffix: Prefix,
+    /// Report a counter's `count` beside its `rate`. On by default.
+    pub flush_counts: bool,
+    /// Sum names under what [`clean_key`] makes of them, as etsy does. On by default. Off, names that differ in what is
+    /// cleaned stay apart in messages, and only carbon lines are cleaned.
+    pub key_name_sanitize: bool,
+    /// Bins of timers: the first entry whose `metric` is part of a timer's name is taken.
+    pub histogram: Vec<Histogram>,
     /// Forget a name once flushed, instead of repeating gauges and reporting zeros. Off by default.
     pub delete_idle: bool,
-    /// Most names of all kinds together, 100,000 by default. Samples of further names are refused and counted.
+    /// The same for counters alone; as `delete_idle` when left out.
+    pub delete_counters: Option<bool>,
+    /// The same for timers alone; as `delete_idle` when left out.
+    pub delete_timers: Option<bool>,
+    /// The same for gauges alone; as `delete_idle` when left out.
+    pub delete_gauges: Option<bool>,
+    /// The same for sets alone; as `delete_idle` when left out.
+    pub delete_sets: Option<bool>,
+    /// Most names of all kinds together, 100,000 by default. Samples of further names are refused and counted. While it is
+    /// reached, names other than gauges that are idle for a whole interval are forgotten.
     pub max_names: usize,
-    /// Most values kept per timer and interval, 100,000 by default. Beyond it a timer's `count` stays exact; its
-    /// other figures describe the values kept.
+    /// Most names that one source may make (a statsd input and, beyond loopback, the sender's address; a logger), 75,000
+    /// by default, so that none can take the room of all others.
+    pub max_names_per_source: usize,
+    /// Most values kept exactly per timer and interval, 100,000 by default. Further ones are sketched: `count`, `sum`,
+    /// `mean`, `upper` and `lower` stay exact, percentiles are at most 1% off.
     pub max_timer_values: usize,
     /// Most members kept per set and interval, 100,000 by default. Further members are refused and counted.
     pub max_set_members: usize,
@@ -32,13 +55,115 @@ impl Default for RollupOptions {
     fn default() -> Self {
         Self {
             percent_thresholds: vec![PercentThreshold(90.0)],
+            naming: Naming::Etsy,
             prefixes: Prefixes::default(),
+            suffix: Prefix(String::new()),
+            flush_counts: true,
+            key_name_sanitize: true,
+            histogram: Vec::new(),
             delete_idle: false,
+            delete_counters: None,
+            delete_timers: None,
+            delete_gauges: None,
+            delete_sets: None,
             max_names: 100_000,
+            max_names_per_source: 75_000,
             max_timer_values: 100_000,
             max_set_members: 100_000,
             max_kept: 1_000_000,
         }
+    }
+}
+
+/// Which names are forgotten once flushed.
+pub(super) struct Delete {
+    pub(super) counters: bool,
+    pub(super) timers: bool,
+    pub(super) gauges: bool,
+    pub(super) sets: bool,
+}
+
+impl RollupOptions {
+    pub(super) fn delete(&self) -> Delete {
+        let or_idle = |own: Option<bool>| own.unwrap_or(self.delete_idle);
+        Delete {
+            counters: or_idle(self.delete_counters),
+            timers: or_idle(self.delete_timers),
+            gauges: or_idle(self.delete_gauges),
+            sets: or_idle(self.delete_sets),
+        }
+    }
+}
+
+/// How carbon lines are named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Naming {
+    /// As etsy's statsd with `legacyNamespace: false`: `stats.counters.<name>.rate`.
+    #[default]
+    Etsy,
+    /// As etsy's statsd with `legacyNamespace: true`: `stats.<name>` and `stats_counts.<name>`. Prefixes are not used.
+    Legacy,
+    /// As Heka: etsy's names, and of a timer only what Heka had: no `std`, `median`, `sum_squares` and no sums of
+    /// percentiles.
+    Heka,
+}
+
+/// How often a timer's values fell into which bin.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Histogram {
+    /// Part of the names of the timers; an empty text is part of all.
+    metric: String,
+    bins: Vec<Bin>,
+}
+
+impl Histogram {
+    pub(super) fn is_for(&self, name: &str) -> bool {
+        name.contains(&self.metric)
+    }
+
+    pub(super) fn bins(&self) -> &[Bin] {
+        &self.bins
+    }
+}
+
+/// The upper edge of a bin, which is not part of it: a number or `"inf"`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "Edge")]
+pub struct Bin {
+    edge: f64,
+    suffix: String,
+}
+
+impl Bin {
+    pub(super) fn edge(&self) -> f64 {
+        self.edge
+    }
+
+    pub(super) fn suffix(&self) -> &str {
+        &self.suffix
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Edge {
+    Number(f64),
+    Text(String),
+}
+
+impl TryFrom<Edge> for Bin {
+    type Error = OptionError;
+
+    fn try_from(edge: Edge) -> Result<Self, OptionError> {
+        let edge = match edge {
+            Edge::Number(number) if !number.is_nan() => number,
+            Edge::Text(text) if text == "inf" => f64::INFINITY,
+            Edge::Number(number) => return Err(OptionError::Bin(number.to_string())),
+            Edge::Text(text) => return Err(OptionError::Bin(text)),
+        };
+        Ok(Self { edge, suffix: format!("histogram.bin_{}", edge.to_string().replacen('.', "_", 1)) })
     }
 }
 
@@ -80,6 +205,9 @@ pub enum OptionError {
     /// A percentile that no value can have.
     #[error("percent threshold {0} is no percentile, expected a number from -100 to 100 other than 0")]
     PercentThreshold(f64),
+    /// A bin whose edge is neither a number nor `"inf"`.
+    #[error("histogram bin {0:?} is neither a number nor \"inf\"")]
+    Bin(String),
     /// A prefix that would break a carbon line.
     #[error("prefix {0:?} has characters outside a-z A-Z 0-9 _ - . and =, leave them out")]
     Prefix(String),
@@ -157,6 +285,9 @@ mod tests {
             ("percent_thresholds = [101]", "percent threshold 101 is no percentile"),
             ("percent_thresholds = [nan]", "percent threshold NaN is no percentile"),
             ("[prefixes]\nglobal = 'my stats'", "prefix \"my stats\" has characters outside"),
+            ("[[histogram]]\nmetric = ''\nbins = ['many']", "histogram bin \"many\" is neither"),
+            ("[[histogram]]\nmetric = ''\nbins = [nan]", "histogram bin \"NaN\" is neither"),
+            ("naming = 'graphite'", "unknown variant `graphite`"),
             ("[prefixes]\nglobal = 'a;b'", "prefix \"a;b\" has characters outside"),
         ] {
             let error = toml::from_str::<RollupOptions>(text).unwrap_err().to_string();

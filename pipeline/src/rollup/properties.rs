@@ -154,4 +154,41 @@ proptest! {
         prop_assert_eq!(whole.overflow(), restored.overflow());
         prop_assert_eq!(whole.flush(&options, INTERVAL), restored.flush(&options, INTERVAL));
     }
+    #[test]
+    fn what_was_added_aside_and_merged_reads_as_added_in_place(
+        before in prop::collection::vec(tame_sample(), 0..40),
+        after in prop::collection::vec(tame_sample(), 0..40),
+        max_timer_values in 0..4_usize,
+    ) {
+        let options = RollupOptions { max_timer_values, ..options(&[90.0]) };
+        let (mut whole, mut base, mut later) = Default::default();
+        let add = |rollup: &mut Accumulators, (name, sample): &(String, Sample<'static>)| {
+            assert_eq!(rollup.add(name, *sample, &options), Added::Yes);
+        };
+        before.iter().for_each(|sample| { add(&mut whole, sample); add(&mut base, sample); });
+        after.iter().for_each(|sample| { add(&mut whole, sample); add(&mut later, sample); });
+        prop_assert!(base.merge(later, &options).is_empty());
+        // A value that is kept on one side may be sketched on the other, 1% off; its square is 2% off.
+        let near = |one: f64, other: f64| (one - other).abs() <= one.abs() * 0.03 + 0.1;
+        for (one, other) in whole.flush(&options, INTERVAL).iter().zip(base.flush(&options, INTERVAL)) {
+            prop_assert_eq!((one.kind, &one.name), (other.kind, &other.name));
+            for (one, other) in one.values.iter().zip(&other.values) {
+                prop_assert_eq!(&one.0, &other.0);
+                let exact = ["count", "rate", "", "upper", "lower", "sum"].contains(&one.0.as_ref());
+                prop_assert!(if exact { one.1 == other.1 } else { near(one.1, other.1) }, "{}: {} {}", one.0, one.1, other.1);
+            }
+        }
+    }
+}
+
+/// A sample that is taken, of whole numbers: their sums do not depend on their order.
+fn tame_sample() -> impl Strategy<Value = (String, Sample<'static>)> {
+    let (value, rate) = (5.0, SampleRate::ONE);
+    let sample = prop_oneof![
+        (1..100_u8).prop_map(move |value| Sample::Counter { value: value.into(), rate }),
+        Just(Sample::Timer { value, rate }),
+        (any::<i8>(), any::<bool>()).prop_map(|(value, delta)| Sample::Gauge { value: value.into(), delta }),
+        prop::sample::select(vec!["x", "y"]).prop_map(|member| Sample::Set { member }),
+    ];
+    ("[ab]", sample)
 }

@@ -6,14 +6,16 @@
 use metlog_core::sketch::Sketch;
 
 use super::lines::Suffix;
-use super::timers::{Part, ThresholdNames, Timer, covered};
+use super::options::Bin;
+use super::timers::{Part, ThresholdNames, Timer, covered, push_histogram};
 
-/// The figures in the order of [`Timer::figures`].
+/// The figures in the order of those of exact values.
 pub(super) fn figures(
     timer: &Timer,
     sketch: &Sketch,
     names: &[ThresholdNames],
-    seconds: f64,
+    bins: &[Bin],
+    rate: f64,
 ) -> Vec<(Suffix, f64)> {
     let spread = Spread::of(&timer.values, sketch);
     let mean = spread.sum / spread.all as f64;
@@ -28,12 +30,13 @@ pub(super) fn figures(
         ("upper".into(), spread.upper),
         ("lower".into(), spread.lower),
         ("count".into(), timer.count),
-        ("count_ps".into(), timer.count / seconds),
+        ("count_ps".into(), rate),
         ("sum".into(), spread.sum),
         ("sum_squares".into(), spread.first(spread.all).squares),
         ("mean".into(), mean),
         ("median".into(), spread.median()),
     ]);
+    push_histogram(bins, spread.points.iter().copied(), &mut figures);
     figures
 }
 

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use metlog_core::sketch::Sketch;
 
+use super::books::room_of;
 use super::lines::Suffix;
-use super::options::PercentThreshold;
+use super::options::{Bin, Histogram, Naming, PercentThreshold, RollupOptions};
 use super::spread;
 
 /// Timer values that take as much memory as one table of a sketch.
-const VALUES_PER_TABLE: usize = 50;
+pub(super) const VALUES_PER_TABLE: usize = 50;
 
 /// What is kept of one timer during an interval.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ impl Timer {
     /// that would be infinite are found by the flush.
     pub(super) fn merge(&mut self, more: &Sketch, room: usize) -> Option<usize> {
         let own = self.sketch.get_or_insert_default();
-        let taken = (own.tables_with(more) - own.tables()) * VALUES_PER_TABLE;
+        let taken = room_of(own.tables_with(more) - own.tables());
         if taken > room {
             return None;
         }
@@ -36,44 +37,100 @@ impl Timer {
         Some(taken)
     }
 
-    /// The figures over `seconds`, in etsy's order; an idle timer has only `count` and `count_ps`.
-    pub(super) fn figures(mut self, names: &[ThresholdNames], seconds: f64) -> Vec<(Suffix, f64)> {
-        let rate = self.count / seconds;
-        if let Some(sketch) = self.sketch.take().filter(|sketch| !sketch.is_empty()) {
-            return finite(spread::figures(&self, &sketch, names, seconds));
+    /// Takes in one value more than are kept exactly; gives back the room it took, or nothing when there is none or the
+    /// value is none for a sketch.
+    pub(super) fn sketch_one(&mut self, value: f64, room: usize) -> Option<usize> {
+        if room < VALUES_PER_TABLE {
+            return None;
         }
-        self.values.sort_unstable_by(f64::total_cmp);
-        let (Some(&lower), Some(&upper)) = (self.values.first(), self.values.last()) else {
-            return finite(vec![("count".into(), self.count), ("count_ps".into(), rate)]);
+        let own = self.sketch.get_or_insert_default();
+        let before = own.tables();
+        own.add(value).then(|| room_of(own.tables() - before))
+    }
+}
+
+/// What is computed of each timer at a flush.
+pub(super) struct Figures<'a> {
+    names: Vec<ThresholdNames>,
+    options: &'a RollupOptions,
+    seconds: f64,
+}
+
+impl<'a> Figures<'a> {
+    pub(super) fn of(options: &'a RollupOptions, seconds: f64) -> Self {
+        let names = options.percent_thresholds.iter().map(|percent| ThresholdNames::of(*percent)).collect();
+        Self { names, options, seconds }
+    }
+
+    /// The figures in etsy's order, each finite; an idle timer has only `count` and `count_ps`. The timer is empty then.
+    pub(super) fn of_timer(&self, name: &str, timer: &mut Timer) -> Vec<(Suffix, f64)> {
+        let timer = std::mem::take(timer);
+        let bins = self.options.histogram.iter().find(|histogram| histogram.is_for(name));
+        let mut figures = self.all(timer, bins.map_or(&[], Histogram::bins));
+        // A receiver could only choke on what overflowed (squares of values above 1e154).
+        figures.retain(|(name, value)| value.is_finite() && self.is_wanted(name));
+        figures
+    }
+
+    fn is_wanted(&self, suffix: &str) -> bool {
+        let named = |known: &[&str]| known.contains(&suffix);
+        match self.options.naming {
+            Naming::Etsy | Naming::Legacy => true,
+            Naming::Heka => {
+                named(&["count", "count_ps", "lower", "upper", "sum", "mean"])
+                    || ["mean_", "upper_", "lower_"].iter().any(|percentile| suffix.starts_with(percentile))
+            }
+        }
+    }
+
+    fn all(&self, mut timer: Timer, bins: &[Bin]) -> Vec<(Suffix, f64)> {
+        let rate = timer.count / self.seconds;
+        if let Some(sketch) = timer.sketch.take().filter(|sketch| !sketch.is_empty()) {
+            return spread::figures(&timer, &sketch, &self.names, bins, rate);
+        }
+        timer.values.sort_unstable_by(f64::total_cmp);
+        let (Some(&lower), Some(&upper)) = (timer.values.first(), timer.values.last()) else {
+            return vec![("count".into(), timer.count), ("count_ps".into(), rate)];
         };
-        let sums = Sums::of(&self.values);
-        let all = self.values.len();
+        let sums = Sums::of(&timer.values);
+        let all = timer.values.len();
         let mean = sums.plain(all) / all as f64;
-        let mut figures = Vec::with_capacity(9 + 5 * names.len());
-        for name in names {
-            name.push_figures(&self.values, &sums, &mut figures);
+        let mut figures = Vec::with_capacity(9 + 5 * self.names.len() + bins.len());
+        for name in &self.names {
+            name.push_figures(&timer.values, &sums, &mut figures);
         }
         figures.extend([
-            ("std".into(), deviation(&self.values, mean)),
+            ("std".into(), deviation(&timer.values, mean)),
             ("upper".into(), upper),
             ("lower".into(), lower),
-            ("count".into(), self.count),
+            ("count".into(), timer.count),
             ("count_ps".into(), rate),
             ("sum".into(), sums.plain(all)),
             ("sum_squares".into(), sums.squares(all)),
             ("mean".into(), mean),
-            ("median".into(), median(&self.values)),
+            ("median".into(), median(&timer.values)),
         ]);
-        finite(figures)
+        push_histogram(bins, timer.values.iter().map(|value| (*value, 1)), &mut figures);
+        figures
     }
 }
 
-/// Leaves out figures that overflowed (squares of values above 1e154): a receiver could only choke on them.
-fn finite(mut figures: Vec<(Suffix, f64)>) -> Vec<(Suffix, f64)> {
-    figures.retain(|(_, value)| value.is_finite());
-    figures
+/// Appends how many values fall below each bin and not below the one before it. As in etsy, values above the last bin are
+/// in none.
+pub(super) fn push_histogram(
+    bins: &[Bin],
+    sorted: impl Iterator<Item = (f64, u64)>,
+    figures: &mut Vec<(Suffix, f64)>,
+) {
+    let mut sorted = sorted.peekable();
+    for bin in bins {
+        let mut frequency = 0;
+        while let Some((_, times)) = sorted.next_if(|(value, _)| *value < bin.edge()) {
+            frequency += times;
+        }
+        figures.push((bin.suffix().to_owned().into(), frequency as f64));
+    }
 }
-
 /// A percentile with the names of its five figures, written once per flush.
 pub(super) struct ThresholdNames {
     percent: PercentThreshold,
@@ -196,13 +253,17 @@ fn median(sorted: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{PercentThreshold, ThresholdNames, Timer};
+    use super::{Figures, Naming, PercentThreshold, RollupOptions, Timer};
 
     fn figures(values: &[f64], percents: &[f64]) -> Vec<(String, f64)> {
-        let names: Vec<_> =
-            percents.iter().map(|p| ThresholdNames::of(PercentThreshold::try_from(*p).unwrap())).collect();
-        let timer = Timer { values: values.to_vec(), count: values.len() as f64, sketch: None };
-        timer.figures(&names, 10.0).into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
+        let percent_thresholds = percents.iter().map(|p| PercentThreshold::try_from(*p).unwrap()).collect();
+        figures_with(values, &RollupOptions { percent_thresholds, ..RollupOptions::default() })
+    }
+
+    fn figures_with(values: &[f64], options: &RollupOptions) -> Vec<(String, f64)> {
+        let mut timer = Timer { values: values.to_vec(), count: values.len() as f64, sketch: None };
+        let figures = Figures::of(options, 10.0).of_timer("t", &mut timer);
+        figures.into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
     }
 
     /// Literal results of npm statsd 0.9 (`process_metrics`, interval 10 s), in its order.
@@ -271,5 +332,33 @@ mod tests {
         let names: Vec<_> = figures.iter().map(|(name, _)| name.as_str()).collect();
         let left = ["count_90", "mean_90", "upper_90", "sum_90", "std", "upper", "lower"];
         assert_eq!(names, [&left[..], &["count", "count_ps", "sum", "mean", "median"]].concat());
+    }
+
+    #[test]
+    fn histograms_count_what_is_below_each_bin_as_etsy_does() {
+        for (toml, expected) in [
+            (
+                "metric = ''\nbins = [0.01, 5, 'inf']",
+                vec![("bin_0_01", 1.0), ("bin_5", 2.0), ("bin_inf", 2.0)],
+            ),
+            ("metric = 't'\nbins = [2, 8]", vec![("bin_2", 2.0), ("bin_8", 2.0)]),
+            ("metric = 'x'\nbins = [2]", vec![]),
+        ] {
+            let options: RollupOptions = toml::from_str(&format!("[[histogram]]\n{toml}")).unwrap();
+            let figures = figures_with(&[0.0, 1.0, 2.0, 5.0, 9.0], &options);
+            let found: Vec<_> = figures
+                .iter()
+                .filter_map(|(name, value)| Some((name.strip_prefix("histogram.")?, *value)))
+                .collect();
+            assert_eq!(found, expected, "{toml}");
+        }
+    }
+
+    #[test]
+    fn heka_has_fewer_figures() {
+        let options = RollupOptions { naming: Naming::Heka, ..RollupOptions::default() };
+        let figures = figures_with(&[1.0, 2.0], &options);
+        let names: Vec<_> = figures.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["mean_90", "upper_90", "upper", "lower", "count", "count_ps", "sum", "mean"]);
     }
 }

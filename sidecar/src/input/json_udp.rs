@@ -13,10 +13,18 @@ use metlog_core::{
         json,
     },
 };
-use metlog_pipeline::{counters::Counters, intake::Intake, producer::OwnProducer, quiet::Quiet, stop::Stop};
+use metlog_pipeline::{
+    counters::Counters,
+    intake::Intake,
+    producer::OwnProducer,
+    quiet::Quiet,
+    sockets::{Lent, Sockets},
+    stop::Stop,
+    waiter::Waiter,
+};
 use tracing::{error, warn};
 
-use super::{DRAIN_WAIT, MAX_DATAGRAM, bind_udp, drain};
+use super::{MAX_DATAGRAM, bind_udp, drain};
 
 /// A batch goes into the spool when it is so large or so old.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -26,7 +34,7 @@ const BATCH_AGE: Duration = Duration::from_millis(20);
 
 /// The input `json_udp`.
 pub struct JsonUdpInput {
-    socket: UdpSocket,
+    socket: Lent<UdpSocket>,
     intake: Intake,
     producer: OwnProducer,
     counters: Counters,
@@ -38,8 +46,14 @@ impl JsonUdpInput {
     ///
     /// # Errors
     /// When it is in use.
-    pub fn bind(address: SocketAddr, intake: Intake, counters: Counters) -> io::Result<Self> {
-        let socket = bind_udp(address, "input.json_udp")?;
+    pub fn bind(
+        address: SocketAddr,
+        sockets: &Sockets,
+        intake: Intake,
+        counters: Counters,
+    ) -> io::Result<Self> {
+        let key = [address.to_string()];
+        let socket = sockets.take("json_udp", &key, || bind_udp(address, "input.json_udp"))?;
         let producer = OwnProducer::new(&intake, "metlog.input.json_udp", Role::Input);
         Ok(Self { socket, intake, producer, counters, quiet: Quiet::default() })
     }
@@ -55,28 +69,28 @@ impl JsonUdpInput {
     /// Receives until told to stop, and then what the kernel holds already.
     pub fn run(&mut self, stop: &Stop) {
         let mut datagram = vec![0; MAX_DATAGRAM];
+        let waiter = Waiter::new(stop);
         while !stop.is_set() {
-            self.take_batch(&mut datagram);
+            if waiter.descriptor(&*self.socket, None) {
+                self.take_batch(&mut datagram);
+            }
         }
-        let _drains_slower_otherwise = self.socket.set_read_timeout(Some(DRAIN_WAIT));
         drain(|| self.take_batch(&mut datagram));
     }
 
-    /// Stores what comes now; false when nothing came. The first datagram is waited for, those after it only as long as
-    /// a batch may grow old.
+    /// Stores what comes now; false when nothing has come. What comes after the first datagram is waited for as long as a
+    /// batch may grow old.
     fn take_batch(&mut self, datagram: &mut [u8]) -> bool {
         let Some(length) = self.receive(datagram) else { return false };
         let mut batch = self.producer.batch();
         self.add(&mut batch, datagram.get(..length).unwrap_or_default());
         let deadline = Instant::now() + BATCH_AGE;
-        let _blocking_again_below = self.socket.set_nonblocking(true);
         while batch.body_bytes() < BATCH_BYTES && Instant::now() < deadline {
             match self.receive(datagram) {
                 Some(length) => self.add(&mut batch, datagram.get(..length).unwrap_or_default()),
                 None => std::thread::sleep(Duration::from_millis(1)),
             }
         }
-        let _waits_at_most_its_timeout = self.socket.set_nonblocking(false);
         self.store(batch);
         true
     }

@@ -1,8 +1,9 @@
 //! What comes in, one file for each way. Each input is a thread of its own and goes through the intake.
 
+pub mod files;
 pub mod json_udp;
 pub mod push;
-pub mod statsd_udp;
+pub mod statsd;
 
 use std::{
     io,
@@ -25,16 +26,13 @@ const WAIT: Duration = Duration::from_millis(100);
 /// not keep the daemon from ending.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// How long a UDP socket that is drained is waited for: what it holds is there at once.
-const DRAIN_WAIT: Duration = Duration::from_millis(1);
-
 /// Calls `take` until it finds nothing more, for at most [`DRAIN`].
 fn drain(mut take: impl FnMut() -> bool) {
     let started = Instant::now();
     while started.elapsed() < DRAIN && take() {}
 }
 
-/// A UDP socket with a large receive buffer that waits at most [`WAIT`].
+/// A UDP socket with a large receive buffer that does not wait.
 ///
 /// # Errors
 /// When the address is in use; the message names `section`.
@@ -43,7 +41,7 @@ fn bind_udp(address: SocketAddr, section: &str) -> io::Result<UdpSocket> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         socket.bind(&address.into())?;
-        socket.set_read_timeout(Some(WAIT))?;
+        socket.set_nonblocking(true)?;
         Ok(UdpSocket::from(socket))
     };
     bind().map_err(|source: io::Error| {

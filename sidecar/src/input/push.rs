@@ -9,6 +9,7 @@ use metlog_pipeline::{
     quiet::Quiet,
     sockets::{Lent, Sockets},
     stop::Stop,
+    waiter::Waiter,
 };
 use tracing::{error, warn};
 
@@ -57,8 +58,11 @@ impl PushInput {
 
     /// Receives until told to stop, and then what has been sent already.
     pub fn run(&mut self, stop: &Stop) {
+        let waiter = Waiter::new(stop);
         while !stop.is_set() {
-            self.receive(0);
+            if !self.receive(zmq::DONTWAIT) {
+                waiter.socket(&self.socket, None);
+            }
         }
         if stop.is_pause() {
             return;

@@ -1,6 +1,9 @@
 //! Tests of the roll-up's order of saving and sending, and of its clock.
 
-use metlog_pipeline::spool::SpoolOptions;
+use metlog_pipeline::{
+    rollup::{Sample, SampleRate, SourceId},
+    spool::SpoolOptions,
+};
 
 use super::*;
 
@@ -22,10 +25,14 @@ impl Bench {
 
     /// Flushes a counter at `now`; true when a flush was due.
     fn flush(&mut self, now: i64) -> bool {
-        let one = Sample::Counter { value: 1.0, rate: metlog_pipeline::rollup::SampleRate::ONE };
-        assert_eq!(self.rollup.sums.lock().add_statsd("a", one), None);
+        let one = Sample::Counter { value: 1.0, rate: SampleRate::ONE };
+        let via = Via { input: StatsdInput::StatsdUdp, source: SourceId::default() };
+        let mut sums = self.rollup.sums.lock();
+        assert_eq!(sums.add_statsd(via, "a", one), None);
+        sums.count_statsd(via.input, 1, &[]);
+        drop(sums);
         self.rollup.flush_if_due(now);
-        self.rollup.sums.lock().state.statsd_taken == 0
+        self.rollup.sums.lock().state.statsd.is_empty()
     }
 
     fn outbox(&self) -> usize {

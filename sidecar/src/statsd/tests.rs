@@ -265,7 +265,7 @@ proptest! {
         let text: String = rollup
             .flush(&options, std::time::Duration::from_secs(1))
             .iter()
-            .map(|rollup| rollup.lines(&options.prefixes, 1))
+            .map(|rollup| rollup.lines(&options, 1))
             .collect();
         prop_assert!(text.contains("stats.counters.good.before.count 1 1\n"));
         prop_assert!(text.contains("stats.gauges.good.after 2 1\n"));

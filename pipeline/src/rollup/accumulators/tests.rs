@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Accumulators, Added, Overflow, RollupOptions, Sample};
-use crate::rollup::{Rollup, SampleRate};
+use super::{Accumulators, Added, RollupOptions, Sample};
+use crate::rollup::{Overflow, Rollup, SampleRate, Sources};
 
 fn counter(value: f64, rate: f64) -> Sample<'static> {
     Sample::Counter { value, rate: SampleRate::new(rate).unwrap() }
@@ -28,7 +28,7 @@ fn flushed(rollup: &mut Accumulators, options: &RollupOptions) -> Vec<String> {
     let text: String = rollup
         .flush(options, Duration::from_secs(10))
         .iter()
-        .map(|rollup: &Rollup| rollup.lines(&options.prefixes, 17))
+        .map(|rollup: &Rollup| rollup.lines(options, 17))
         .collect();
     text.lines().map(|line| line.strip_suffix(" 17").unwrap().to_owned()).collect()
 }
@@ -137,31 +137,105 @@ fn refused_samples_change_nothing_and_say_why() {
         ("c", counter(f64::MAX, 1.0), "not_finite"),
         ("c", counter(1.0, 5e-324), "not_finite"),
         ("c", counter(f64::NAN, 1.0), "not_finite"),
-        ("c", timer(f64::INFINITY), "not_finite"),
+        ("c", timer(f64::INFINITY), "name_overflow"),
         ("%", counter(1.0, 1.0), "empty_name"),
         (";tag=1", counter(1.0, 1.0), "empty_name"),
     ] {
         assert_eq!(rollup.add(name, sample, &options).refused(), Some(reason), "{name} {sample:?}");
     }
     add_all(&mut rollup, &[("s", Sample::Set { member: "one" })], &options);
-    assert_eq!(rollup.overflow(), Overflow { names: 3, timer_values: 0, set_members: 1 });
+    assert_eq!(rollup.overflow(), Overflow { names: 4, timer_values: 0, set_members: 1 });
     assert_eq!(rollup.names(), 2);
     let count = rollup.flush(&options, Duration::from_secs(10))[0].values[1].1;
     assert_eq!(count, f64::MAX);
 }
 
 #[test]
-fn a_timer_beyond_its_bound_still_counts_exactly() {
-    let options =
-        RollupOptions { max_timer_values: 2, percent_thresholds: vec![], ..RollupOptions::default() };
+fn a_timer_beyond_its_bound_is_sketched() {
+    let options = RollupOptions { max_timer_values: 2, ..RollupOptions::default() };
     let mut rollup = Accumulators::default();
-    add_all(&mut rollup, &[("t", timer(1.0)), ("t", timer(2.0)), ("t", timer(900.0))], &options);
-    assert_eq!(rollup.overflow().timer_values, 1);
+    for value in [1.0, 2.0, 500.0, 500.0, 900.0] {
+        add_all(&mut rollup, &[("t", timer(value))], &options);
+    }
+    assert_eq!(rollup.overflow().timer_values, 0);
     let lines = flushed(&mut rollup, &options);
-    assert!(lines.contains(&"stats.timers.t.count 3".to_owned()), "{lines:?}");
-    assert!(lines.contains(&"stats.timers.t.upper 2".to_owned()), "{lines:?}");
-    add_all(&mut rollup, &[("t", timer(900.0))], &options);
-    assert!(flushed(&mut rollup, &options).contains(&"stats.timers.t.upper 900".to_owned()));
+    for line in ["lower 1", "upper 900", "count 5", "sum 1903", "mean 380.6"] {
+        assert!(lines.contains(&format!("stats.timers.t.{line}")), "{line}: {lines:?}");
+    }
+    let median = lines.iter().find_map(|line| line.strip_prefix("stats.timers.t.median ")).unwrap();
+    assert!((median.parse::<f64>().unwrap() - 500.0).abs() <= 5.0, "{median}");
+    add_all(&mut rollup, &[("t", timer(700.0))], &options);
+    assert!(flushed(&mut rollup, &options).contains(&"stats.timers.t.sum_squares 490000".to_owned()));
+}
+
+#[test]
+fn each_kind_can_be_deleted_alone() {
+    let samples = [("c", counter(1.0, 1.0)), ("t", timer(1.0)), ("g", gauge(1.0, false))];
+    for (setting, left) in [
+        ("delete_counters = true", "gst"),
+        ("delete_timers = true", "cgs"),
+        ("delete_gauges = true", "cst"),
+        ("delete_sets = true", "cgt"),
+        ("delete_idle = true", ""),
+        ("delete_idle = true\ndelete_gauges = false", "g"),
+    ] {
+        let options: RollupOptions = toml::from_str(setting).unwrap();
+        let mut rollup = Accumulators::default();
+        add_all(&mut rollup, &samples, &options);
+        add_all(&mut rollup, &[("s", Sample::Set { member: "m" })], &options);
+        let _ = flushed(&mut rollup, &options);
+        let rollups = rollup.flush(&options, Duration::from_secs(10));
+        let mut names: Vec<_> = rollups.iter().map(|rollup| rollup.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names.concat(), left, "{setting}");
+    }
+}
+
+#[test]
+fn counts_can_be_left_out_and_names_kept_as_they_are() {
+    let options: RollupOptions = toml::from_str("flush_counts = false\nkey_name_sanitize = false").unwrap();
+    let mut rollup = Accumulators::default();
+    add_all(&mut rollup, &[("a b", counter(10.0, 1.0)), ("a/b", counter(20.0, 1.0))], &options);
+    let lines = flushed(&mut rollup, &options);
+    assert_eq!(lines, ["stats.counters.a_b.rate 1", "stats.counters.a-b.rate 2", "stats.statsd.numStats 2"]);
+}
+
+#[test]
+fn a_source_that_makes_too_many_names_is_refused_and_its_names_are_shown() {
+    let options = RollupOptions { max_names: 10, max_names_per_source: 3, ..RollupOptions::default() };
+    let (mut rollup, mut sources) = (Accumulators::default(), Sources::default());
+    let (flood, other) = (sources.id("flood"), sources.id("other"));
+    for number in 0..1_000 {
+        let added = rollup.add_from(flood, &format!("flood.{number}.hits"), counter(1.0, 1.0), &options);
+        assert_eq!(added == Added::Yes, number < 3, "{number}: {added:?}");
+    }
+    assert_eq!(rollup.add_from(other, "fine", counter(1.0, 1.0), &options), Added::Yes);
+    assert_eq!(rollup.add_from(flood, "fine", counter(1.0, 1.0), &options), Added::Yes, "the name is known");
+    assert_eq!(rollup.offenders(), [("flood.#.hits".to_owned(), 997)]);
+
+    // The first flush ends the interval in which they were made; after the second they are idle and make room.
+    for names in [4, 0] {
+        let _ = flushed(&mut rollup, &options);
+        assert_eq!(rollup.names(), names);
+    }
+    assert!(rollup.offenders().is_empty());
+    assert_eq!(rollup.add_from(flood, "new", counter(1.0, 1.0), &options), Added::Yes);
+}
+
+#[test]
+fn what_is_merged_finds_no_more_room_than_what_is_added() {
+    let options = RollupOptions { max_names: 2, max_set_members: 1, ..RollupOptions::default() };
+    let (mut rollup, mut later) = (Accumulators::default(), Accumulators::default());
+    add_all(&mut rollup, &[("a", counter(f64::MAX, 1.0)), ("s", Sample::Set { member: "m" })], &options);
+    add_all(&mut later, &[("a", counter(f64::MAX, 1.0)), ("b", counter(1.0, 1.0))], &options);
+    assert_eq!(
+        rollup.merge(later, &options).into_iter().collect::<Vec<_>>(),
+        [("name_overflow", 1), ("not_finite", 1)]
+    );
+    let mut later = Accumulators::default();
+    add_all(&mut later, &[("s", Sample::Set { member: "m" }), ("b", timer(1.0))], &options);
+    add_all(&mut later, &[("b", timer(1.0))], &options);
+    assert_eq!(rollup.merge(later, &options).into_iter().collect::<Vec<_>>(), [("name_overflow", 2)]);
 }
 
 #[test]

@@ -1,0 +1,155 @@
+//! The sections `[input.statsd_*]`, and the sockets they ask for.
+
+use std::{
+    fs, io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    num::NonZeroUsize,
+    os::unix::{
+        fs::{FileTypeExt as _, PermissionsExt as _},
+        net::{UnixDatagram, UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+};
+
+use bytesize::ByteSize;
+use metlog_pipeline::sockets::{Lent, Sockets};
+use serde::Deserialize;
+use socket2::{Domain, Socket, Type};
+
+/// Mode of a unix socket: the group `metlog` may send.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Connections that may wait to be taken.
+const BACKLOG: i32 = 1_024;
+
+/// The section `[input.statsd_udp]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UdpConfig {
+    /// False switches the input off.
+    pub enabled: bool,
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Threads that receive, each with a socket of its own, between which the kernel divides the senders. One by default,
+    /// which takes some millions of metrics a second.
+    pub threads: NonZeroUsize,
+    /// Receive buffer of each socket, 8 MiB by default; the kernel gives at most `net.core.rmem_max`.
+    pub receive_buffer: ByteSize,
+}
+
+impl Default for UdpConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            address: SocketAddr::from(([127, 0, 0, 1], 8125)),
+            threads: NonZeroUsize::MIN,
+            receive_buffer: ByteSize::mib(8),
+        }
+    }
+}
+
+/// The section `[input.statsd_tcp]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TcpConfig {
+    /// Where to listen.
+    pub address: SocketAddr,
+}
+
+/// The sections `[input.statsd_unix]` and `[input.statsd_stream]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnixConfig {
+    /// The socket's path.
+    pub path: PathBuf,
+}
+
+impl UdpConfig {
+    /// A socket for each thread.
+    pub(super) fn bind(&self, sockets: &Sockets) -> io::Result<Vec<Lent<UdpSocket>>> {
+        let mut address = self.address;
+        let mut bound = Vec::new();
+        for number in 0..self.threads.get() {
+            let key = [format!("{}/{number}", self.address)];
+            let open = || self.open(address);
+            let socket =
+                sockets.take("statsd_udp", &key, open).map_err(named("statsd_udp.address", address))?;
+            // With port 0 the first socket says which one the system has chosen.
+            address = socket.local_addr()?;
+            bound.push(socket);
+        }
+        Ok(bound)
+    }
+
+    fn open(&self, address: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+        socket.set_recv_buffer_size(usize::try_from(self.receive_buffer.as_u64()).unwrap_or(usize::MAX))?;
+        if self.threads > NonZeroUsize::MIN {
+            socket.set_reuse_port(true)?;
+        }
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    }
+}
+
+impl TcpConfig {
+    pub(super) fn bind(&self, sockets: &Sockets) -> io::Result<Lent<TcpListener>> {
+        let open = || {
+            let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.set_nonblocking(true)?;
+            socket.bind(&self.address.into())?;
+            socket.listen(BACKLOG)?;
+            Ok(TcpListener::from(socket))
+        };
+        let key = [self.address.to_string()];
+        sockets.take("statsd_tcp", &key, open).map_err(named("statsd_tcp.address", self.address))
+    }
+}
+
+impl UnixConfig {
+    pub(super) fn bind_datagrams(&self, sockets: &Sockets) -> io::Result<Lent<UnixDatagram>> {
+        let is_live = |path: &Path| UnixDatagram::unbound().is_ok_and(|socket| socket.connect(path).is_ok());
+        let open = || self.open(is_live, |path| UnixDatagram::bind(path));
+        sockets.take("statsd_unix", &self.key(), open).map_err(named("statsd_unix.path", self.path.display()))
+    }
+
+    pub(super) fn bind_stream(&self, sockets: &Sockets) -> io::Result<Lent<UnixListener>> {
+        let is_live = |path: &Path| UnixStream::connect(path).is_ok();
+        let open = || {
+            self.open(is_live, |path| {
+                let listener = UnixListener::bind(path)?;
+                listener.set_nonblocking(true)?;
+                Ok(listener)
+            })
+        };
+        sockets
+            .take("statsd_stream", &self.key(), open)
+            .map_err(named("statsd_stream.path", self.path.display()))
+    }
+
+    fn key(&self) -> [String; 1] {
+        [self.path.display().to_string()]
+    }
+
+    /// Binds the path. A socket that nobody listens on is left over and removed; a live one is not taken from its owner.
+    fn open<T>(
+        &self,
+        is_live: impl FnOnce(&Path) -> bool,
+        bind: impl FnOnce(&Path) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.file_type().is_socket()) {
+            if is_live(&self.path) {
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon listens there"));
+            }
+            fs::remove_file(&self.path)?;
+        }
+        let socket = bind(&self.path)?;
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(SOCKET_MODE))?;
+        Ok(socket)
+    }
+}
+
+fn named(setting: &'static str, value: impl std::fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
+    move |source| io::Error::new(source.kind(), format!("cannot listen on input.{setting} {value}: {source}"))
+}

@@ -1,0 +1,146 @@
+//! statsd by datagrams, over UDP or a unix socket.
+//!
+//! A packet is in no hurry: what matters is that none is lost and that few are read one by one. So the thread waits for the
+//! first, rests for a moment, and takes all that have come by then with one call.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    ops::Deref,
+    os::fd::AsRawFd,
+    thread,
+    time::{Duration, Instant},
+};
+
+use metlog_pipeline::{counters::Counters, stop::Stop, waiter::Waiter};
+
+use super::{
+    Messages, Taker,
+    receive::{BATCH, Packets, dropped},
+};
+use crate::{
+    input::drain,
+    rollup::{SharedRollup, StatsdInput},
+};
+
+/// How long it rests when few packets have come: at a million packets a second 200 come meanwhile, which the smallest usual
+/// receive buffer holds (212,992 bytes, 256 to 768 for a small packet).
+const REST: Duration = Duration::from_micros(200);
+
+/// So many packets in one call, and it does not rest.
+const BUSY: usize = BATCH / 4;
+
+/// How often the kernel is asked what it has dropped.
+const DROPS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Source addresses remembered as text.
+const MAX_SOURCES: usize = 10_000;
+
+/// One thread of a datagram input. `S` is the socket, or what lends it.
+pub struct Datagrams<S> {
+    socket: S,
+    input: StatsdInput,
+    taker: Taker,
+    counters: Counters,
+    packets: Packets,
+    /// Texts of source addresses; nothing where all packets come from this host.
+    sources: Option<HashMap<IpAddr, String>>,
+    drops: Drops,
+}
+
+/// What the kernel has dropped, as far as it was told.
+struct Drops {
+    told: u32,
+    asked: Instant,
+    /// True when packets have come since the kernel was asked.
+    is_open: bool,
+}
+
+impl<S: Deref<Target: AsRawFd>> Datagrams<S> {
+    /// A thread of the input that receives from `socket`. Beyond loopback each sender answers for the names it makes.
+    #[must_use]
+    pub fn new(socket: S, by_sender: bool, rollup: SharedRollup, messages: &Messages) -> Self {
+        let (input, counters) = (messages.input(), messages.counters());
+        let told = dropped(socket.as_raw_fd()).unwrap_or(0);
+        Self {
+            socket,
+            input,
+            taker: Taker::new(input, rollup, messages.for_thread(), counters.clone()),
+            counters,
+            packets: Packets::new(),
+            sources: by_sender.then(HashMap::new),
+            drops: Drops { told, asked: Instant::now(), is_open: false },
+        }
+    }
+
+    /// Receives until told to stop, and then what the kernel holds already.
+    pub fn run(&mut self, stop: &Stop) {
+        let waiter = Waiter::new(stop);
+        while !stop.is_set() {
+            match self.receive() {
+                0 => self.wait(&waiter),
+                taken if taken < BUSY => thread::sleep(REST),
+                _ => {}
+            }
+        }
+        drain(|| self.receive() > 0);
+        self.tell_drops();
+    }
+
+    /// Waits for a packet. What the kernel has dropped is told soon, also when no packet comes after.
+    fn wait(&mut self, waiter: &Waiter) {
+        let until_asked = DROPS_INTERVAL.saturating_sub(self.drops.asked.elapsed());
+        if waiter.descriptor(&*self.socket, self.drops.is_open.then_some(until_asked)) {
+            thread::sleep(REST);
+        } else if self.drops.is_open {
+            self.tell_drops();
+        }
+    }
+
+    /// Takes what has come; how many packets it was.
+    fn receive(&mut self) -> usize {
+        let Ok(taken) = self.packets.receive(self.socket.as_raw_fd()) else { return 0 };
+        self.drops.is_open |= taken > 0;
+        if self.drops.is_open && self.drops.asked.elapsed() >= DROPS_INTERVAL {
+            self.tell_drops();
+        }
+        let Self { packets, taker, sources, .. } = self;
+        if let Some(sources) = sources {
+            remember(packets, sources);
+        }
+        for _cut in packets.iter().filter(|packet| packet.is_cut) {
+            taker.refuse("too_long");
+        }
+        let named = |source: Option<IpAddr>| sources.as_ref()?.get(&source?).map(String::as_str);
+        taker.take(packets.iter().map(|packet| {
+            // The last line of a packet that was cut is a part of one.
+            let end = if packet.is_cut {
+                memchr::memrchr(b'\n', packet.bytes).unwrap_or(0)
+            } else {
+                packet.bytes.len()
+            };
+            (packet.bytes.get(..end).unwrap_or_default(), named(packet.source))
+        }));
+        taken
+    }
+
+    fn tell_drops(&mut self) {
+        self.drops.asked = Instant::now();
+        self.drops.is_open = false;
+        let Some(now) = dropped(self.socket.as_raw_fd()) else { return };
+        let more = now.wrapping_sub(std::mem::replace(&mut self.drops.told, now));
+        if more > 0 {
+            self.counters.add("input_kernel_dropped", &[("input", self.input.name())], more.into());
+        }
+    }
+}
+
+/// Remembers the text of each address that sent something.
+fn remember(packets: &Packets, sources: &mut HashMap<IpAddr, String>) {
+    if sources.len() > MAX_SOURCES {
+        sources.clear();
+    }
+    for source in packets.iter().filter_map(|packet| packet.source) {
+        sources.entry(source).or_insert_with(|| format!("statsd {source}"));
+    }
+}
