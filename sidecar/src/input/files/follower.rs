@@ -127,6 +127,27 @@ impl Follower {
         self.gone_at.is_some()
     }
 
+    /// True when another file has the same bytes as far as it goes: this one is being copied.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn is_copied_to(&self, copy: &Path, size: u64) -> io::Result<bool> {
+        let (mut copy, mut original) = (Source::open(copy)?, Source::open(&self.path)?);
+        if original.look()?.0 != self.progress.inode {
+            return Ok(false);
+        }
+        let bytes = usize::try_from(size).unwrap_or(usize::MAX);
+        let tail = bytes.min(TAIL);
+        for (offset, length) in [(0, bytes.min(HEAD)), (size - count(tail), tail)] {
+            let (mut theirs, mut ours) = (vec![0; length], vec![0; length]);
+            let read = (copy.read_at(offset, &mut theirs)?.0, original.read_at(offset, &mut ours)?.0);
+            if read != (length, length) || theirs != ours {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Closes the file unless it was of use a moment ago. One without a name stays open: it could not be found again.
     pub fn close_if_idle(&mut self, at_once: bool) {
         if self.gone_at.is_none() && (at_once || self.used_at.elapsed() >= CLOSE_IDLE) {
@@ -361,24 +382,4 @@ pub fn has_content_of(path: &Path, progress: &Progress) -> io::Result<bool> {
     }
     let tail = progress.tail_length();
     Ok(read(progress.offset - count(tail), tail)? == Some(progress.tail))
-}
-
-/// True when one file has the same bytes as another as far as it goes: it is being copied.
-///
-/// # Errors
-/// When one cannot be read.
-pub fn is_copy_of(path: &Path, original: &Path, size: u64) -> io::Result<bool> {
-    let (mut copy, mut original) = (Source::open(path)?, Source::open(original)?);
-    let head = usize::try_from(size).unwrap_or(usize::MAX).min(HEAD);
-    let tail = usize::try_from(size).unwrap_or(usize::MAX).min(TAIL);
-    for (offset, length) in [(0, head), (size - count(tail), tail)] {
-        let (mut a, mut b) = (vec![0; length], vec![0; length]);
-        if copy.read_at(offset, &mut a)?.0 != length
-            || original.read_at(offset, &mut b)?.0 != length
-            || a != b
-        {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

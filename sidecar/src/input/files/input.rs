@@ -228,7 +228,7 @@ impl FilesInput {
                 self.listing = true;
             }
             Turn::Finished => {
-                self.registry.lose(id);
+                self.registry.finish(id);
                 self.listing = true;
             }
         }

@@ -20,5 +20,8 @@ pub mod sink;
 pub mod source;
 pub mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::FilesConfig;
 pub use input::FilesInput;

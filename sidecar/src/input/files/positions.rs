@@ -39,7 +39,7 @@ const MAX_FILES: usize = 100_000;
 #[serde(default)]
 pub struct Table {
     files: Vec<Progress>,
-    /// When the input ran for the first time, in seconds since the epoch; 0 before.
+    /// When the input ran for the first time, in nanoseconds since the epoch; 0 before.
     started_at: i64,
 }
 
@@ -132,14 +132,14 @@ impl Positions {
         self.has_changed |= self.files.remove(&id).is_some();
     }
 
-    /// When the input ran for the first time, in seconds since the epoch; 0 before.
+    /// When the input ran for the first time, in nanoseconds since the epoch; 0 before.
     pub fn started_at(&self) -> i64 {
         self.cursor.state.started_at
     }
 
     /// The first start has seen which files were there.
     pub fn set_started(&mut self, now: Timestamp) {
-        self.cursor.state.started_at = now.as_seconds();
+        self.cursor.state.started_at = now.as_nanos();
         self.has_changed = true;
     }
 

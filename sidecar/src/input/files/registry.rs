@@ -36,7 +36,10 @@ enum Why {
     NotSeen,
     /// Its file was truncated.
     Truncated(Instant),
-    /// Its file was deleted. Only an archive can be what has become of it: a file of the same content is a new one.
+    /// Its file is not among those that are found. It may come back, and only an archive can be what has become of it: a
+    /// file of the same content is a new one.
+    Missing,
+    /// Its file was deleted, and has been read to its end. What has its inode is another file.
     Deleted,
 }
 
@@ -125,14 +128,15 @@ impl Registry {
         let is_gone = |id: &u64, follower: &Follower| !met.contains(id) && !follower.is_open();
         let gone: Vec<u64> =
             self.followers.iter().filter(|(id, it)| is_gone(id, it)).map(|(id, _)| *id).collect();
-        gone.into_iter().for_each(|id| self.lose(id));
+        gone.into_iter().for_each(|id| self.lose(id, Why::Missing));
         self.by_path.retain(|path, id| self.followers.get(id).is_some_and(|it| canonical_is(path, &it.path)));
         unknown
     }
 
     /// A content whose file has the same inode and begins as it did.
     fn same_file(&self, candidate: &Candidate, positions: &Positions) -> Option<Progress> {
-        let orphans = self.orphans.keys().filter_map(|id| positions.get(*id));
+        let orphans = self.orphans.iter().filter(|(_, why)| **why != Why::Deleted);
+        let orphans = orphans.filter_map(|(id, _)| positions.get(*id));
         let mut same = orphans.filter(|progress| progress.inode == candidate.inode);
         same.find(|progress| is_same(candidate, progress)).cloned()
     }
@@ -169,7 +173,10 @@ impl Registry {
     /// The content that the file has become of: of those without a file the one that was read furthest.
     fn successor(&self, candidate: &Candidate, is_archive: bool, positions: &Positions) -> Option<Progress> {
         let name = stem(&candidate.path);
-        let orphans = self.orphans.iter().filter(|(_, why)| is_archive || **why != Why::Deleted);
+        let orphans = self
+            .orphans
+            .iter()
+            .filter(|(_, why)| is_archive || matches!(why, Why::NotSeen | Why::Truncated(_)));
         let known = orphans.filter_map(|(id, _)| positions.get(*id)).filter(|progress| progress.offset > 0);
         let related = known.filter(|progress| is_archive || stem(progress.path.as_ref()) == name);
         let mut matching: Vec<&Progress> = related.filter(|progress| is_same(candidate, progress)).collect();
@@ -185,9 +192,7 @@ impl Registry {
             let known = positions.get(it.progress.id).filter(|known| known.offset > 0);
             let is_read = known.is_some_and(|known| is_same(candidate, known));
             let is_plain = !is_archive && Encoding::of(&it.path) == Encoding::Plain;
-            is_read
-                || is_plain
-                    && follower::is_copy_of(&candidate.path, &it.path, candidate.size).unwrap_or(false)
+            is_read || is_plain && it.is_copied_to(&candidate.path, candidate.size).unwrap_or(false)
         })
     }
 
@@ -200,13 +205,17 @@ impl Registry {
         self.dirty.insert(id);
     }
 
-    /// The file is gone.
-    pub fn lose(&mut self, id: u64) {
+    /// The file was deleted and has been read to its end.
+    pub fn finish(&mut self, id: u64) {
+        self.lose(id, Why::Deleted);
+    }
+
+    fn lose(&mut self, id: u64, why: Why) {
         if let Some(follower) = self.followers.remove(&id) {
             if self.by_inode.get(&follower.progress.inode) == Some(&id) {
                 self.by_inode.remove(&follower.progress.inode);
             }
-            self.orphans.insert(id, Why::Deleted);
+            self.orphans.insert(id, why);
         }
         self.dirty.remove(&id);
     }
@@ -230,7 +239,8 @@ impl Registry {
         for why in self.orphans.values_mut() {
             match why {
                 Why::Truncated(since) if since.elapsed() < COPY_PATIENCE => {}
-                why => *why = Why::Deleted,
+                Why::Deleted => {}
+                why => *why = Why::Missing,
             }
         }
     }
@@ -250,8 +260,8 @@ fn is_too_old(candidate: &Candidate, reading: &Reading) -> bool {
 
 /// True for a file that was there before the input ran for the first time.
 fn is_before(candidate: &Candidate, positions: &Positions) -> bool {
-    let modified = candidate.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    i64::try_from(modified).is_ok_and(|modified| modified < positions.started_at())
+    let modified = candidate.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(modified.as_nanos()).is_ok_and(|modified| modified < positions.started_at())
 }
 
 /// The name without links: what the system tells of changes by.
