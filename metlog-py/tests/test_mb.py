@@ -41,9 +41,11 @@ def test_it_sends_until_it_is_interrupted(receiver, tmp_path, options, logger):
         for _ in range(10):
             message = json.loads(receiver.recv(65536))
             assert (message["type"], message["payload"], message["logger"]) == ("MBTEST", "MBTEST", logger)
-    finally:
         mb.send_signal(2)
         out, err = mb.communicate(timeout=30)
+    finally:
+        # One that does not end would go on sending for good.
+        mb.kill()
     assert (mb.returncode, out) == (0, b"")
     assert b"Traceback" not in err
 
