@@ -8,6 +8,7 @@
 pub mod access;
 pub mod apache;
 pub mod cef;
+pub mod command;
 pub mod config;
 pub mod json;
 pub mod mysql;
