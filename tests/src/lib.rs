@@ -78,8 +78,25 @@ impl Daemon {
     #[must_use]
     pub fn command(&self, word: &str) -> Command {
         let mut command = Command::new(binaries().join(self.name));
-        command.arg(word).arg("--config").arg(self.home.join(format!("{}.toml", self.name)));
+        command.arg(word).arg("--config").arg(self.config_path());
         command
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.home.join(format!("{}.toml", self.name))
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[expect(clippy::panic, reason = "fails the test")]
+    pub fn signal(&self, signal: &str) {
+        let child = self.child.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name));
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{signal} failed");
     }
 
     /// Starts it, and waits until it listens.
@@ -119,9 +136,8 @@ impl Daemon {
     /// When it does not end.
     #[expect(clippy::panic, reason = "fails the test")]
     pub fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
         let mut child = self.child.take().unwrap_or_else(|| panic!("{} does not run", self.name));
-        let killed = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status();
-        assert!(killed.is_ok_and(|status| status.success()), "kill failed");
         let mut ended = None;
         wait_until("an orderly end", || {
             ended = child.try_wait().ok().flatten();
