@@ -19,6 +19,8 @@ const KNOWN: &[(&str, &str)] = &[
     ("input_misfits", "Values that did not fit their column and were kept under fields.original"),
     ("input_kernel_dropped", "Datagrams the kernel had no room for in the socket, by input"),
     ("link_sent_batches", "Batches sent to the next hop, repeats included"),
+    ("link_batch_bytes", "Bytes of these batches as the spool has them"),
+    ("link_sent_bytes", "Bytes of these batches as they were sent, compressed where the next hop takes that"),
     ("link_skipped_records", "Spool records that were no batches and were not sent on"),
     ("link_repeats", "Batches that arrived again over a link and were dropped"),
     ("link_refusals", "Link frames refused, by kind"),
