@@ -16,6 +16,7 @@ use metlog_pipeline::{
 use serde::Deserialize;
 
 use crate::{
+    filter::{self, FilterConfigs},
     formatter::FormatterConfig,
     input::{
         files::{FilesConfig, config::Compiled},
@@ -33,6 +34,8 @@ pub struct Config {
     pub input: Inputs,
     /// What lines of log files say, by name.
     pub formatter: BTreeMap<String, FormatterConfig>,
+    /// What is forwarded, and what of it, by name.
+    pub filter: FilterConfigs,
     /// What is summed.
     pub rollup: RollupConfig,
     /// Where the rest goes.
@@ -49,6 +52,7 @@ impl Default for Config {
             data_dir: default_data_dir("sidecar"),
             input: Inputs::default(),
             formatter: BTreeMap::new(),
+            filter: FilterConfigs::new(),
             rollup: RollupConfig::default(),
             forward: ForwardConfig {
                 endpoints: vec!["tcp://127.0.0.1:5568".to_owned()],
@@ -168,11 +172,18 @@ impl Config {
     pub fn check(&self) -> Vec<String> {
         let inputs = self.input.push.check("input.push").chain(self.input.link.check("input.link"));
         let admin = self.admin.check().err().map(|error| error.to_string());
-        inputs.chain(self.rollup.check()).chain(check_forward(&self.forward)).chain(admin).chain(self.check_files()).collect()
+        inputs
+            .chain(self.rollup.check())
+            .chain(filter::check(&self.filter))
+            .chain(check_forward(&self.forward))
+            .chain(admin)
+            .chain(self.check_files())
+            .collect()
     }
 
     fn check_files(&self) -> Vec<String> {
-        let formatters = self.formatter.iter().map(|(name, config)| config.compile(&format!("formatter.{name}")).err());
+        let formatters =
+            self.formatter.iter().map(|(name, config)| config.compile(&format!("formatter.{name}")).err());
         let inputs = self.input.files.iter().map(|(name, config)| {
             let names = check_name(name).map(|wrong| vec![wrong]);
             names.or_else(|| config.compile(&format!("input.files.{name}"), &self.formatter).err())

@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::Path};
 
-use metlog_core::wire::batch::Role;
+use metlog_core::wire::batch::{Fate, Role};
 use metlog_pipeline::{
     admin::{Admin, Listeners},
     counters::Counters,
@@ -20,6 +20,7 @@ use metlog_pipeline::{
 
 use crate::{
     config::{Config, RollupConfig},
+    filter::{self, Filters},
     input::{files::FilesInput, json_udp::JsonUdpInput, push::PushInput, statsd},
     metric::Metric,
     rollup::RollupConsumer,
@@ -44,7 +45,9 @@ impl Daemon for Sidecar {
         let intake = Intake::open(&config.data_dir, config.spool.options())?;
         let mut rollup =
             RollupConsumer::open(config.rollup.clone(), &intake, &config.data_dir, counters.clone())?;
-        let verdict = consumed_by_rollup(&config.rollup);
+        let (filters, stats) = filter::compile(&config.filter);
+        rollup = rollup.with_stats(stats);
+        let verdict = consumed_or_filtered(&config.rollup, filters.clone());
         let spool = intake.spool();
         let mut forward =
             LinkSender::open(config.forward.clone(), spool, &config.data_dir, verdict, counters.clone())?;
@@ -57,6 +60,10 @@ impl Daemon for Sidecar {
         let outcomes = vec![forward.outcomes()];
         threads.spawn_consumer("rollup", move |stop| rollup.run(stop))?;
         threads.spawn_consumer("forward", move |stop| forward.run(stop))?;
+        if filters.has_limits() {
+            let intake = intake.clone();
+            threads.spawn_consumer("filters", move |stop| filters.run(&intake, stop))?;
+        }
         let mut listening = Vec::new();
         for input in inputs {
             listening.push((input.name.clone(), input.listening));
@@ -82,12 +89,14 @@ impl BoundInput {
     }
 }
 
-/// What the roll-up takes does not travel on one by one, unless the configuration says so.
-fn consumed_by_rollup(config: &RollupConfig) -> Verdict {
+/// What the roll-up takes does not travel on one by one, unless the configuration says so. The filters see the rest.
+fn consumed_or_filtered(config: &RollupConfig, filters: Filters) -> Verdict {
     let (consume, namespace) = (config.consume, config.namespace);
-    Box::new(move |batch, record| {
-        let taken = consume && batch.header.role != Role::Daemon && Metric::of(record, namespace).is_some();
-        taken.then(|| "consumed".to_owned())
+    Box::new(move |batch, sequence, record| {
+        if consume && batch.header.role != Role::Daemon && Metric::of(&record, namespace).is_some() {
+            return Fate::Removed("consumed".to_owned());
+        }
+        filters.judge(batch, sequence, record)
     })
 }
 
@@ -111,7 +120,8 @@ fn bind_inputs(
         bound.push(BoundInput::new("link", input.endpoint()?, move |stop| input.run(stop)));
     }
     if inputs.json_udp.enabled {
-        let mut input = JsonUdpInput::bind(inputs.json_udp.address, sockets, intake.clone(), counters.clone())?;
+        let mut input =
+            JsonUdpInput::bind(inputs.json_udp.address, sockets, intake.clone(), counters.clone())?;
         bound.push(BoundInput::new("json_udp", input.address()?.to_string(), move |stop| input.run(stop)));
     }
     let statsd = statsd::Parts { sockets, intake, rollup: rollup.sums(), counters };

@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod daemon;
+pub mod filter;
 pub mod formatter;
 pub mod input;
 pub mod metric;

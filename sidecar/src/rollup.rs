@@ -28,6 +28,7 @@ use metlog_pipeline::{
     ledger::Outcomes,
     producer::OwnProducer,
     quiet::Quiet,
+    rollup::Sample,
     spool::{Outcome, Record},
     stop::Stop,
     watchdog::Place,
@@ -39,7 +40,7 @@ use self::{
     message::Flush,
     sums::{Received, State},
 };
-use crate::{config::RollupConfig, metric::Metric};
+use crate::{config::RollupConfig, filter::Stats, metric::Metric};
 
 /// The type of roll-up messages.
 pub const ROLLUP_TYPE: &str = "statmetric";
@@ -67,6 +68,8 @@ pub struct RollupConsumer {
     sums: SharedRollup,
     rollups: OwnProducer,
     statsd: BTreeMap<StatsdInput, OwnProducer>,
+    /// Samples made of messages.
+    stats: Stats,
     counters: Counters,
     quiet: Quiet,
     saved_at: Instant,
@@ -103,6 +106,7 @@ impl RollupConsumer {
             cursor,
             rollups: OwnProducer::new(intake, "metlog.rollup", Role::Daemon),
             statsd: statsd.into_iter().collect(),
+            stats: Stats::default(),
             counters,
             quiet: Quiet::default(),
             saved_at: Instant::now(),
@@ -113,6 +117,12 @@ impl RollupConsumer {
         // A flush that a crash interrupted comes first: its batches hold the next sequence numbers.
         consumer.empty_outbox();
         Ok(consumer)
+    }
+
+    /// Makes samples of messages too.
+    #[must_use]
+    pub fn with_stats(self, stats: Stats) -> Self {
+        Self { stats, ..self }
     }
 
     /// The sums, for inputs to add to.
@@ -165,11 +175,15 @@ impl RollupConsumer {
         if let Some(batch) = batch {
             let mut sums = self.sums.lock();
             let source = sums.source(&batch.header.logger);
-            let metrics =
-                batch.records().filter_map(|(_, message)| Metric::of(&message, self.config.namespace));
-            for metric in metrics {
-                if let Some(reason) = sums.add_message(source, &metric.key, metric.sample()) {
+            let mut add = |name: &str, sample: Sample<'_>| {
+                if let Some(reason) = sums.add_message(source, name, sample) {
                     self.counters.add("rollup_refused", &[("reason", reason)], 1);
+                }
+            };
+            for (_, message) in batch.records() {
+                self.stats.of(&batch, message, &mut add);
+                if let Some(metric) = Metric::of(&message, self.config.namespace) {
+                    add(&metric.key, metric.sample());
                 }
             }
         }

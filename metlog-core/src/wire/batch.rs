@@ -195,15 +195,36 @@ impl<'a> Batch<'a> {
     /// `None` when nothing was taken out.
     #[must_use]
     pub fn thin(&self, mut verdict: impl FnMut(u64, &Record<'a>) -> Option<String>) -> Option<Vec<u8>> {
+        self.rework(|sequence, record| verdict(sequence, record).map_or(Fate::Kept, Fate::Removed))
+    }
+
+    /// The same batch after each message has met its fate. `None` when all are kept.
+    #[must_use]
+    pub fn rework(&self, mut fate: impl FnMut(u64, &Record<'a>) -> Fate) -> Option<Vec<u8>> {
         let mut builder = Builder::from_header(&self.header);
+        let mut is_changed = false;
         for (sequence, record) in self.records() {
-            match verdict(sequence, &record) {
-                Some(reason) => builder.header.take_out(&reason, 1),
-                None => builder.push_record(sequence, record),
+            let fate = fate(sequence, &record);
+            is_changed |= fate != Fate::Kept;
+            match fate {
+                Fate::Kept => builder.push_record(sequence, record),
+                Fate::Removed(reason) => builder.header.take_out(&reason, 1),
+                Fate::Replaced(message) => builder.push_in_place(sequence, &message),
             }
         }
-        (builder.header.count() < self.header.count()).then(|| builder.finish())
+        is_changed.then(|| builder.finish())
     }
+}
+
+/// What becomes of a message on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fate {
+    /// It goes on as it is.
+    Kept,
+    /// It is taken out, for a reason.
+    Removed(String),
+    /// Another goes on in its place.
+    Replaced(Box<Message>),
 }
 
 /// The header and the body of a frame.
@@ -293,6 +314,14 @@ impl Builder {
         self.body.extend_from_slice(&u32::try_from(array.len()).unwrap_or(u32::MAX).to_le_bytes());
         self.body.extend_from_slice(array);
         self.extend_run(sequence - self.header.first_sequence);
+    }
+
+    /// Adds a message under a number that another had. One that is too big for a record is taken out.
+    fn push_in_place(&mut self, sequence: u64, message: &Message) {
+        match record::write_message(&mut self.body, message, self.header.identity()) {
+            Ok(()) => self.extend_run(sequence - self.header.first_sequence),
+            Err(_) => self.header.take_out("dropped:too_big", 1),
+        }
     }
 
     fn extend_run(&mut self, offset: u64) {

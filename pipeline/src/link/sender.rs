@@ -10,7 +10,7 @@ use std::{
 use metlog_core::{
     Error, ErrorKind,
     link::{Frame, MAX_FRAME_BYTES, PACKED_VERSION, SenderId, VERSIONS, Window, agree},
-    wire::batch::Batch,
+    wire::batch::{Batch, Fate},
 };
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
@@ -46,9 +46,8 @@ const STEP: Duration = Duration::from_millis(20);
 /// Bytes read from the spool at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Names why a message is taken out before it is forwarded; `None` forwards it.
-pub type Verdict =
-    Box<dyn FnMut(&Batch<'_>, &metlog_core::wire::record::Record<'_>) -> Option<String> + Send>;
+/// Says what becomes of a message, of a batch and under a number, that is about to be forwarded.
+pub type Verdict = Box<dyn FnMut(&Batch<'_>, u64, metlog_core::wire::record::Record<'_>) -> Fate + Send>;
 
 /// Where to forward to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -211,11 +210,12 @@ impl LinkSender {
         let producer = batch.header.producer;
         let verdict = &mut self.verdict;
         let mut taken_out = 0;
-        let thinned = batch.thin(|_, message| {
-            let reason = verdict(&batch, message)?;
-            outcomes.add(producer, &reason, 1);
+        let thinned = batch.rework(|sequence, message| {
+            let fate = verdict(&batch, sequence, *message);
+            let Fate::Removed(reason) = &fate else { return fate };
+            outcomes.add(producer, reason, 1);
             taken_out += 1;
-            Some(reason)
+            fate
         });
         outcomes.add(producer, "forwarded", batch.header.count() - taken_out);
         Some((thinned, outcomes))
