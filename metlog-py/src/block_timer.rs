@@ -17,7 +17,12 @@ use pyo3::{
     types::{PyDict, PySet, PyString, PyTuple},
 };
 
-use crate::{calls, client::Client, columns::Arguments, measured::Measured};
+use crate::{
+    calls::{self, Metric},
+    client::Client,
+    columns::Arguments,
+    measured::{Measured, whole},
+};
 
 type Object<'py> = Bound<'py, PyAny>;
 
@@ -28,7 +33,8 @@ type Object<'py> = Bound<'py, PyAny>;
 pub(crate) struct BlockTimer {
     reports: Reports,
     name: Py<PyAny>,
-    said: Said,
+    /// None for most: the timer is smaller then, and reports by a shorter way.
+    said: Option<Box<Said>>,
     /// What was given instead of `said`, or what somebody asked for and may have changed.
     msg_data: OnceLock<Py<PyDict>>,
     measured: Measured,
@@ -45,7 +51,6 @@ enum Reports {
 }
 
 /// What the messages say beside their name and value.
-#[derive(Default)]
 pub(crate) struct Said {
     pub(crate) logger: Option<Py<PyAny>>,
     pub(crate) severity: Option<Py<PyAny>>,
@@ -53,11 +58,22 @@ pub(crate) struct Said {
     pub(crate) rate: Rate,
 }
 
+impl Said {
+    const NOTHING: Self = Self { logger: None, severity: None, fields: None, rate: Rate::ALL };
+
+    /// None when it says nothing.
+    #[inline]
+    fn kept(self) -> Option<Box<Self>> {
+        let says_something = self.logger.is_some() || self.severity.is_some() || self.fields.is_some();
+        (says_something || self.rate != Rate::ALL).then(|| Box::new(self))
+    }
+}
+
 #[pymethods]
 impl BlockTimer {
     #[new]
     fn new(client: Py<PyAny>, name: Py<PyAny>, msg_data: Py<PyDict>) -> Self {
-        let timer = Self::made(Reports::Other(client), name, Said::default());
+        let timer = Self::made(Reports::Other(client), name, None);
         let _first = timer.msg_data.set(msg_data);
         timer
     }
@@ -84,10 +100,11 @@ impl BlockTimer {
             return Ok(made.bind(py));
         }
         let data = PyDict::new(py);
-        data.set_item("logger", &self.said.logger)?;
-        data.set_item("severity", &self.said.severity)?;
-        data.set_item("fields", &self.said.fields)?;
-        data.set_item("rate", self.said.rate.get())?;
+        let Said { logger, severity, fields, rate } = self.said();
+        data.set_item("logger", logger)?;
+        data.set_item("severity", severity)?;
+        data.set_item("fields", fields)?;
+        data.set_item("rate", rate.get())?;
         Ok(first(&self.msg_data, data))
     }
 
@@ -96,7 +113,7 @@ impl BlockTimer {
     fn rate<'py>(&self, py: Python<'py>) -> PyResult<Option<Object<'py>>> {
         match self.msg_data.get() {
             Some(data) => data.bind(py).get_item("rate"),
-            None => Ok(Some(self.said.rate.get().into_pyobject(py)?.into_any())),
+            None => Ok(Some(self.said().rate.get().into_pyobject(py)?.into_any())),
         }
     }
 
@@ -137,9 +154,11 @@ impl BlockTimer {
             Reports::Other(client) => visit.call(client)?,
         }
         visit.call(&self.name)?;
-        let Said { logger, severity, fields, rate: _ } = &self.said;
-        for said in [logger, severity, fields] {
-            visit.call(said)?;
+        if let Some(said) = &self.said {
+            let Said { logger, severity, fields, rate: _ } = &**said;
+            for said in [logger, severity, fields] {
+                visit.call(said)?;
+            }
         }
         visit.call(self.msg_data.get())?;
         visit.call(self.attributes.get())
@@ -201,12 +220,14 @@ impl BlockTimer {
 
     /// Sends a time of `elapsed` milliseconds that a wrapper of a function measured.
     fn _ended(&self, py: Python<'_>, elapsed: f64) -> PyResult<()> {
+        self.measured.keep(elapsed);
         self.report(py, elapsed)
     }
 }
 
 impl BlockTimer {
-    fn made(reports: Reports, name: Py<PyAny>, said: Said) -> Self {
+    #[inline]
+    fn made(reports: Reports, name: Py<PyAny>, said: Option<Box<Said>>) -> Self {
         Self {
             reports,
             name,
@@ -217,25 +238,32 @@ impl BlockTimer {
         }
     }
 
+    fn said(&self) -> &Said {
+        const NOTHING: &Said = &Said::NOTHING;
+        self.said.as_deref().unwrap_or(NOTHING)
+    }
+
     /// Sends a measurement in milliseconds.
     fn report(&self, py: Python<'_>, elapsed: f64) -> PyResult<()> {
-        let whole = whole(elapsed);
-        self.measured.keep(whole);
         let client = match &self.reports {
             Reports::Client(client) => client.bind(py),
-            Reports::Other(other) => return self.report_to(other.bind(py), whole),
+            Reports::Other(other) => return self.report_to(other.bind(py), whole(elapsed)),
         };
         if !client.get().sends_timers(client)? {
-            return self.report_to(client.as_any(), whole);
+            return self.report_to(client.as_any(), whole(elapsed));
         }
-        let Said { logger, severity, fields, rate } = &self.said;
+        let name = self.name.bind(py);
+        if self.said.is_none() && calls::plain_metric(client, Metric::Timer, name, Count::Float(elapsed)) {
+            return Ok(());
+        }
+        let Said { logger, severity, fields, rate } = self.said();
         let arguments = Arguments {
             logger: logger.as_ref().map(|given| given.bind(py)),
             severity: severity.as_ref().map(|given| given.bind(py)),
             fields: fields.as_ref().map(|given| given.bind(py)),
             payload: None,
         };
-        calls::measured(client, self.name.bind(py), elapsed, *rate, &arguments)
+        calls::measured(client, name, elapsed, *rate, &arguments)
     }
 
     fn report_to(&self, client: &Object<'_>, whole: i64) -> PyResult<()> {
@@ -270,11 +298,6 @@ fn no_attribute(name: &Bound<'_, PyString>) -> PyErr {
     PyAttributeError::new_err(format!("'_Timer' object has no attribute '{name}'"))
 }
 
-/// Whole milliseconds, as the messages have them.
-fn whole(elapsed: f64) -> i64 {
-    calls::millis(Count::Float(elapsed))
-}
-
 /// The timer of one call of `client.timer`: one that measures, unless the name is disabled or the dice say no.
 pub(crate) fn of_call<'py>(
     client: &Bound<'py, Client>,
@@ -287,7 +310,8 @@ pub(crate) fn of_call<'py>(
     }
     let is_sampled = said.rate.sample();
     let reports = Reports::Client(client.clone().unbind());
-    let timer = Bound::new(py, BlockTimer::made(reports, name.clone().unbind(), said))?.into_any();
+    let timer = BlockTimer::made(reports, name.clone().unbind(), said.kept());
+    let timer = Bound::new(py, timer)?.into_any();
     if is_sampled {
         return Ok(timer);
     }

@@ -257,9 +257,6 @@ pub(crate) fn measured(
     arguments: &Arguments<'_, '_>,
 ) -> PyResult<()> {
     let elapsed = Count::Float(elapsed);
-    if rate == Rate::ALL && arguments.is_plain() && plain_metric(slf, Metric::Timer, name, elapsed) {
-        return Ok(());
-    }
     let state = slf.get().state();
     shielded(slf.py(), &state.core, || {
         deliver_metric(slf, &state, Metric::Timer, (name, elapsed, rate), arguments)

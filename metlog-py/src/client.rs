@@ -23,6 +23,7 @@ use crate::{
     calls::{self, Metric, Sample, log, metric},
     columns::{self, Arguments},
     exception::{self, Dsn, Told},
+    overridden::Method,
     reports::{Report, Stats},
     routing::{self, Filters, Said as Defaults},
     seldom::{Loaded, Seldom},
@@ -45,6 +46,8 @@ pub(crate) struct Client {
     sent_by_dict: AtomicU64,
     /// Set while the object has a `metlog` or a `timer_send` of its own.
     has_own_methods: AtomicBool,
+    metlog: Method,
+    timer_send: Method,
 }
 
 /// A `payload` argument: the empty text unless it is given; `None` is a payload too.
@@ -69,8 +72,14 @@ impl Client {
         _kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let state = Seldom::new(Arc::new(State::unconnected(py)?));
-        let (sent_by_dict, has_own_methods) = (AtomicU64::new(0), AtomicBool::new(false));
-        Ok(Self { state, books: Books::default(), sent_by_dict, has_own_methods })
+        Ok(Self {
+            state,
+            books: Books::default(),
+            sent_by_dict: AtomicU64::new(0),
+            has_own_methods: AtomicBool::new(false),
+            metlog: Method::default(),
+            timer_send: Method::default(),
+        })
     }
 
     /// Sets up anew: sends to `target` what passes `filters`, or gives each message to `_send_by_dict` when there are no
@@ -425,34 +434,25 @@ impl Client {
 
 impl Client {
     /// The state, for one call.
+    #[inline]
     pub(crate) fn state(&self) -> Loaded<'_, Arc<State>> {
         self.state.load()
     }
 
     /// True unless `timer_send` was overridden, in a class or on the object.
+    #[inline]
     pub(crate) fn sends_timers(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
         static OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        self.is_as_it_was(slf, pyo3::intern!(slf.py(), "timer_send"), &OWN)
+        let has_own = self.has_own_methods.load(Ordering::Relaxed);
+        Ok(!has_own && self.timer_send.is_as_it_was(slf, "timer_send", &OWN)?)
     }
 
     /// True unless `metlog` was overridden, in a class or on the object.
+    #[inline]
     pub(crate) fn sends_messages(&self, slf: &Bound<'_, Self>) -> PyResult<bool> {
         static OWN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        self.is_as_it_was(slf, pyo3::intern!(slf.py(), "metlog"), &OWN)
-    }
-
-    fn is_as_it_was(
-        &self,
-        slf: &Bound<'_, Self>,
-        method: &Bound<'_, PyString>,
-        own: &PyOnceLock<Py<PyAny>>,
-    ) -> PyResult<bool> {
-        if self.has_own_methods.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        let py = slf.py();
-        let own = own.get_or_try_init(py, || py.get_type::<Self>().getattr(method).map(Bound::unbind))?;
-        Ok(slf.get_type().getattr(method)?.is(own))
+        let has_own = self.has_own_methods.load(Ordering::Relaxed);
+        Ok(!has_own && self.metlog.is_as_it_was(slf, "metlog", &OWN)?)
     }
 
     pub(crate) fn replace(&self, state: State) {

@@ -1,7 +1,8 @@
 //! The module `metlog._metlog`: turns Python values into the core's and calls it. What metlog means is the core's.
 //!
 //! - `client`: the class below `metlog.client.MetlogClient`; `state`: what setting it up changes;
-//!   `seldom`: how calls read that; `routing`: how it is changed; `books`: the counts that outlive that
+//!   `seldom`: how calls read that; `routing`: how it is changed; `books`: the counts that outlive that;
+//!   `overridden`: whether a class has a method of its own
 //! - `calls`: what its methods do; `names`: what they know of names that come often
 //! - `columns`: the arguments of one call
 //! - `value`: any Python value as MessagePack
@@ -32,6 +33,7 @@ mod handshake;
 mod locals;
 mod measured;
 mod names;
+mod overridden;
 mod records;
 mod reports;
 mod routing;
@@ -62,6 +64,7 @@ mod _metlog {
         exception::Dsn,
         filters::Filter,
         handles::{Counter, Gauge, Timer, rebind_handles},
+        overridden::class_changed,
         records::send_record,
         reports::{Report, Stats},
         settings::{Configuration, Settings},

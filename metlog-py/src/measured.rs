@@ -6,12 +6,14 @@
 use std::{
     cell::Cell,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
 };
 
-use metlog_core::timer::Tick;
+use metlog_core::{client::Count, timer::Tick};
+
+use crate::calls;
 
 /// No result yet.
 const NONE: i64 = i64::MIN;
@@ -32,8 +34,7 @@ pub(crate) struct Measured {
     /// As [`now`] has it, 0 for none.
     start: AtomicU64,
     result: AtomicI64,
-    has_more: AtomicBool,
-    more: Mutex<Vec<OfThread>>,
+    more: OnceLock<Box<Mutex<Vec<OfThread>>>>,
 }
 
 /// What does not fit above.
@@ -50,8 +51,7 @@ impl Default for Measured {
             thread: AtomicU64::new(0),
             start: AtomicU64::new(0),
             result: AtomicI64::new(NONE),
-            has_more: AtomicBool::new(false),
-            more: Mutex::default(),
+            more: OnceLock::new(),
         }
     }
 }
@@ -68,6 +68,13 @@ fn millis(start: u64) -> f64 {
     Tick::from_bits(start).elapsed_nanos() as f64 / 1e6
 }
 
+/// Whole milliseconds, as the messages have them.
+#[inline]
+pub(crate) fn whole(elapsed: f64) -> i64 {
+    calls::millis(Count::Float(elapsed))
+}
+
+#[inline]
 fn this_thread() -> u64 {
     NUMBER
         .try_with(|number| {
@@ -95,14 +102,17 @@ impl Measured {
         start
     }
 
-    /// Ends the innermost measurement of this thread; gives back its milliseconds.
+    /// Ends the innermost measurement of this thread and keeps it as the result; gives back its milliseconds.
     #[inline]
     pub(crate) fn end(&self) -> Option<f64> {
-        self.take().map(millis)
+        let thread = this_thread();
+        let elapsed = millis(self.take(thread)?);
+        self.keep_of(thread, elapsed);
+        Some(elapsed)
     }
 
-    /// Ends the measurement of this thread that began at `start`, whatever began after it: greenlets of one thread end
-    /// in any order. Gives back its milliseconds.
+    /// Ends the measurement of this thread that began at `start`, whatever began after it, and keeps it as the result:
+    /// greenlets of one thread end in any order. Gives back its milliseconds.
     pub(crate) fn end_of(&self, start: u64) -> f64 {
         let elapsed = millis(start);
         let thread = this_thread();
@@ -115,34 +125,44 @@ impl Measured {
                 }
             });
         }
+        self.keep_of(thread, elapsed);
         elapsed
     }
 
-    fn take(&self) -> Option<u64> {
-        let thread = this_thread();
-        if self.has_more.load(Relaxed)
+    #[inline]
+    fn take(&self, thread: u64) -> Option<u64> {
+        if self.has_more()
             && let Some(start) = self.with_more(thread, |mine| mine.starts.pop())
         {
             return Some(start);
         }
-        let is_mine = self.thread.load(Relaxed) == thread && self.start.load(Relaxed) != 0;
-        is_mine.then(|| self.start.swap(0, Relaxed))
+        let start = self.start.load(Relaxed);
+        if self.thread.load(Relaxed) != thread || start == 0 {
+            return None;
+        }
+        // Not an exchange, which costs as much as the rest of this: nobody else is here.
+        self.start.store(0, Relaxed);
+        Some(start)
     }
 
     /// How many nanoseconds the innermost measurement of this thread has lasted.
     pub(crate) fn lasts(&self) -> Option<u64> {
         let thread = this_thread();
         let inner = || self.with_more(thread, |mine| mine.starts.last().copied());
-        let inner = self.has_more.load(Relaxed).then(inner).flatten();
+        let inner = self.has_more().then(inner).flatten();
         let outer = || (self.thread.load(Relaxed) == thread).then(|| self.start.load(Relaxed));
         let start = inner.or_else(outer).filter(|start| *start != 0)?;
         Some(Tick::from_bits(start).elapsed_nanos())
     }
 
-    /// Keeps the last result of this thread.
+    /// Keeps a time in milliseconds as the last result of this thread.
+    pub(crate) fn keep(&self, elapsed: f64) {
+        self.keep_of(this_thread(), elapsed);
+    }
+
     #[inline]
-    pub(crate) fn keep(&self, result: i64) {
-        let thread = this_thread();
+    fn keep_of(&self, thread: u64, elapsed: f64) {
+        let result = whole(elapsed);
         if self.thread.load(Relaxed) == 0 {
             self.thread.store(thread, Relaxed);
         }
@@ -158,7 +178,7 @@ impl Measured {
         let thread = this_thread();
         let result = if self.thread.load(Relaxed) == thread {
             self.result.load(Relaxed)
-        } else if self.has_more.load(Relaxed) {
+        } else if self.has_more() {
             self.with_more(thread, |mine| mine.result)
         } else {
             NONE
@@ -166,11 +186,15 @@ impl Measured {
         (result != NONE).then_some(result)
     }
 
+    #[inline]
+    fn has_more(&self) -> bool {
+        self.more.get().is_some()
+    }
+
     #[cold]
     fn with_more<T>(&self, thread: u64, work: impl FnOnce(&mut OfThread) -> T) -> T {
-        let mut more: MutexGuard<'_, Vec<OfThread>> =
-            self.more.lock().unwrap_or_else(PoisonError::into_inner);
-        self.has_more.store(true, Relaxed);
+        let more = self.more.get_or_init(Box::default);
+        let mut more: MutexGuard<'_, Vec<OfThread>> = more.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mine) = more.iter_mut().find(|known| known.thread == thread) {
             return work(mine);
         }

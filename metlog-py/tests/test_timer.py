@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 
 from metlog.client import MetlogClient, _NoOpTimer, _Timer
-from metlog.senders import DebugCaptureSender
+from metlog.senders import DebugCaptureSender, NoSendSender
 
 
 def test_a_block_is_measured_also_when_it_raises(client, sent):
@@ -196,3 +196,80 @@ def test_a_subclass_sees_what_a_timer_sends():
         pass
     assert client.seen[0] == "n"
     assert client.seen[2] == {"logger": "l", "severity": None, "fields": None, "rate": 1.0}
+
+
+class Mixin:
+    """A base that nobody is told of when it is changed."""
+
+
+class Mixed(Mixin, MetlogClient):
+    """A client with such a base."""
+
+
+class Below(MetlogClient):
+    """A client with the usual ones."""
+
+
+@pytest.mark.parametrize(
+    ("of", "patched"),
+    [
+        (MetlogClient, MetlogClient),
+        (Below, MetlogClient),
+        (Below, Below),
+        (Mixed, Mixin),
+        (Mixed, MetlogClient),
+    ],
+)
+def test_a_class_that_is_changed_after_timers_were_used_is_seen_until_it_is_changed_back(
+    of, patched, monkeypatch
+):
+    client = of(NoSendSender())
+    said = []
+
+    def measure():
+        with client.timer("n"):
+            pass
+
+    measure(), measure()
+    with monkeypatch.context() as changed:
+        changed.setattr(patched, "timer_send", lambda *args, **_: said.append(args), raising=False)
+        measure(), measure()
+        assert [name for _, name, _ in said] == ["n", "n"]
+    measure()
+    assert len(said) == 2
+
+
+def test_a_client_that_becomes_one_of_another_class_reports_as_that_one():
+    said = []
+
+    class Other(MetlogClient):
+        def timer_send(self, *args, **_):
+            said.append(args)
+
+    client = Below(NoSendSender())
+    for kind in (Below, Other, Below):
+        client.__class__ = kind
+        with client.timer("n"):
+            pass
+    assert len(said) == 1
+
+
+def test_a_class_that_gets_another_base_is_asked_again():
+    said = []
+
+    class Base(MetlogClient):
+        pass
+
+    class Changed(Base):
+        pass
+
+    class Loud(MetlogClient):
+        def timer_send(self, *args, **_):
+            said.append(args)
+
+    client = Changed(NoSendSender())
+    for base in (Base, Loud):
+        Changed.__bases__ = (base,)
+        with client.timer("n"):
+            pass
+    assert len(said) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from _weakref import ref
 from abc import ABCMeta
 
+from metlog import _metlog
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -38,8 +40,19 @@ class Watched(ABCMeta):
 
     def __setattr__(cls, name: str, value: Any) -> None:
         super().__setattr__(name, value)
+        _metlog.class_changed()
         replaced(name)
 
     def __delattr__(cls, name: str) -> None:
         super().__delattr__(name)
+        _metlog.class_changed()
         replaced(name)
+
+
+def tells(cls: type) -> bool:
+    """Say whether every change of what a class of clients has is told: it may have other bases too."""
+    return all(
+        base in (_metlog.Client, object)
+        or (type(base).__setattr__, type(base).__delattr__) == (Watched.__setattr__, Watched.__delattr__)
+        for base in cls.__mro__
+    )
