@@ -16,7 +16,7 @@ use super::{
     marks::{HEAD, Progress, TAIL, hash},
     order::Place,
     sink::Sink,
-    source::{Encoding, End, Source},
+    source::{End, Source},
 };
 use crate::formatter::{Field, Origin};
 
@@ -109,14 +109,6 @@ impl Follower {
         has_changed
     }
 
-    /// What has its inode now, from the beginning.
-    pub fn replaced(&mut self, id: u64) -> Progress {
-        let mut fresh = Progress::new(id, self.progress.inode, &self.progress.path);
-        std::mem::swap(&mut fresh, &mut self.progress);
-        self.grown = (0, Instant::now());
-        fresh
-    }
-
     /// True for a file that is open.
     pub fn is_open(&self) -> bool {
         self.source.is_some()
@@ -125,27 +117,6 @@ impl Follower {
     /// True when a turn may find something though nobody says that the file has changed.
     pub fn is_waiting(&self) -> bool {
         self.gone_at.is_some()
-    }
-
-    /// True when another file has the same bytes as far as it goes: this one is being copied.
-    ///
-    /// # Errors
-    /// When one cannot be read.
-    pub fn is_copied_to(&self, copy: &Path, size: u64) -> io::Result<bool> {
-        let (mut copy, mut original) = (Source::open(copy)?, Source::open(&self.path)?);
-        if original.look()?.0 != self.progress.inode {
-            return Ok(false);
-        }
-        let bytes = usize::try_from(size).unwrap_or(usize::MAX);
-        let tail = bytes.min(TAIL);
-        for (offset, length) in [(0, bytes.min(HEAD)), (size - count(tail), tail)] {
-            let (mut theirs, mut ours) = (vec![0; length], vec![0; length]);
-            let read = (copy.read_at(offset, &mut theirs)?.0, original.read_at(offset, &mut ours)?.0);
-            if read != (length, length) || theirs != ours {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Closes the file unless it was of use a moment ago. One without a name stays open: it could not be found again.
@@ -360,26 +331,4 @@ pub fn skip_to_end(path: &Path, mut progress: Progress, size: u64) -> io::Result
     progress.jump(from + count(end), bytes.get(..end).unwrap_or_default());
     progress.skipping = newline.is_none();
     Ok(progress)
-}
-
-/// True when a file begins with what has been read of another: the same bytes at its head, and before the position.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn has_content_of(path: &Path, progress: &Progress) -> io::Result<bool> {
-    let mut source = Source::open(path)?;
-    let mut read = |offset: u64, length: usize| -> io::Result<Option<u64>> {
-        let mut buffer = vec![0; length.max(1)];
-        let (found, _) = source.read_at(offset, buffer.get_mut(..length).unwrap_or_default())?;
-        Ok((found == length).then(|| hash(buffer.get(..length).unwrap_or_default())))
-    };
-    if read(0, progress.head_length())? != Some(progress.head) {
-        return Ok(false);
-    }
-    // An archive that was read to its end is known by its head: to look at the tail is to decompress all of it.
-    if progress.done && Encoding::of(path) != Encoding::Plain {
-        return Ok(true);
-    }
-    let tail = progress.tail_length();
-    Ok(read(progress.offset - count(tail), tail)? == Some(progress.tail))
 }

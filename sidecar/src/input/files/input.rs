@@ -220,7 +220,7 @@ impl FilesInput {
             }
             Turn::More | Turn::Holds => {}
             Turn::Replaced => {
-                self.registry.replace(id, &mut self.positions);
+                self.registry.replaced(id);
                 self.listing = true;
             }
             Turn::Lost => {

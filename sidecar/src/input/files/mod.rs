@@ -1,7 +1,7 @@
 //! Log files. Each input `[input.files.<name>]` is one thread ([`input`]) that follows the files of its patterns through
 //! rotation, truncation and compression, and puts every line into the spool once, whenever the process dies.
 //!
-//! [`candidates`] finds files, [`registry`] knows which is which by their [`marks`], [`follower`] reads one ([`source`],
+//! [`candidates`] finds files, [`registry`] knows which is which by their [`marks`] ([`likeness`]), [`follower`] reads one ([`source`],
 //! [`lines`], [`multiline`]) and makes [`entry`]s of it, [`sink`] gathers these into batches, [`positions`] keeps what is
 //! durable, [`watch`] wakes the thread, [`order`] tells streams apart.
 
@@ -10,6 +10,7 @@ pub mod config;
 pub mod entry;
 pub mod follower;
 pub mod input;
+pub mod likeness;
 pub mod lines;
 pub mod marks;
 pub mod multiline;

@@ -9,6 +9,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    io,
     path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
@@ -20,6 +21,7 @@ use super::{
     candidates::Candidate,
     config::Start,
     follower::{self, Follower, Reading},
+    likeness::{Likeness, Look},
     marks::{Inode, Progress},
     order::stem,
     positions::Positions,
@@ -41,6 +43,24 @@ enum Why {
     Missing,
     /// Its file was deleted, and has been read to its end. What has its inode is another file.
     Deleted,
+}
+
+impl Why {
+    /// True when a plain file can be what has become of the content.
+    fn leaves_copies(self) -> bool {
+        matches!(self, Self::NotSeen | Self::Truncated(_))
+    }
+}
+
+/// What a file is that nobody follows.
+#[derive(Debug)]
+enum Verdict {
+    /// What has become of a content whose file is gone.
+    Successor(Progress),
+    /// A copy of a file that is there, or an archive that is not complete: nobody needs it, or not yet.
+    Copy,
+    /// A content of its own.
+    New,
 }
 
 /// The files of an input.
@@ -136,64 +156,91 @@ impl Registry {
     /// A content whose file has the same inode and begins as it did.
     fn same_file(&self, candidate: &Candidate, positions: &Positions) -> Option<Progress> {
         let orphans = self.orphans.iter().filter(|(_, why)| **why != Why::Deleted);
-        let orphans = orphans.filter_map(|(id, _)| positions.get(*id));
-        let mut same = orphans.filter(|progress| progress.inode == candidate.inode);
-        same.find(|progress| is_same(candidate, progress)).cloned()
+        let known = orphans.filter_map(|(id, _)| positions.get(*id));
+        let same: Vec<&Progress> = known.filter(|progress| progress.inode == candidate.inode).collect();
+        let mut look = Look::at(&candidate.path).ok().filter(|_| !same.is_empty())?;
+        same.into_iter().find(|progress| look.holds(progress) == Likeness::Same).cloned()
     }
 
     fn identify(&mut self, candidate: Candidate, positions: &mut Positions, reading: &Reading) {
+        match self.likeness(&candidate, positions) {
+            Ok(Verdict::Successor(progress)) => self.follow(progress, candidate),
+            Ok(Verdict::New) if !is_too_old(&candidate, reading) => self.begin(candidate, positions, reading),
+            // What cannot be told yet is looked at again when it changes, and by each scan.
+            Ok(Verdict::Copy | Verdict::New) => {}
+            Err(error) => {
+                let path = candidate.path.display();
+                warn!(%path, %error, "log file cannot be read");
+            }
+        }
+    }
+
+    /// What the file is: archives and copies are named after the file that they are of.
+    fn likeness(&self, candidate: &Candidate, positions: &Positions) -> io::Result<Verdict> {
+        let mut look = match Look::at(&candidate.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Verdict::Copy),
+            // A damaged archive is told by its follower.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Ok(Verdict::New),
+            other => other?,
+        };
+        if look.is_empty() {
+            return Ok(Verdict::Copy);
+        }
         let is_archive = Encoding::of(&candidate.path) != Encoding::Plain;
-        if let Some(progress) = self.successor(&candidate, is_archive, positions) {
+        let name = stem(&candidate.path);
+        if self.is_copy(&mut look, &name, is_archive, positions) {
+            return Ok(Verdict::Copy);
+        }
+        let orphans = self.orphans.iter().filter(|(_, why)| is_archive || why.leaves_copies());
+        let known = orphans.filter_map(|(id, _)| positions.get(*id)).filter(|known| known.offset > 0);
+        let mut furthest: Option<&Progress> = None;
+        for known in known.filter(|known| stem(known.path.as_ref()) == name) {
+            match look.holds(known) {
+                Likeness::Same if furthest.is_none_or(|other| other.offset < known.offset) => {
+                    furthest = Some(known)
+                }
+                Likeness::Unclear => return Ok(Verdict::Copy),
+                _ => {}
+            }
+        }
+        Ok(furthest.cloned().map_or(Verdict::New, Verdict::Successor))
+    }
+
+    /// True when the content is that of a followed file so far.
+    fn is_copy(&self, look: &mut Look, name: &str, is_archive: bool, positions: &Positions) -> bool {
+        let related = self.followers.values().filter(|follower| stem(&follower.path) == name);
+        related.into_iter().any(|follower| {
+            let inode = follower.progress.inode;
+            let is_plain = Encoding::of(&follower.path) == Encoding::Plain;
+            if is_plain && look.is_copy_so_far(&follower.path, inode).unwrap_or(false) {
+                return true;
+            }
+            // The original may have been truncated just now; then the copy is complete, and holds what was read of it.
+            let known = positions.get(follower.progress.id).filter(|known| known.offset > 0);
+            let likeness = |known| if is_archive { look.begins_like(known) } else { look.holds(known) };
+            known.map(likeness).is_some_and(|likeness| likeness != Likeness::Other)
+        })
+    }
+
+    /// Follows a file whose content is new.
+    fn begin(&mut self, candidate: Candidate, positions: &mut Positions, reading: &Reading) {
+        let is_archive = Encoding::of(&candidate.path) != Encoding::Plain;
+        let progress = Progress::new(positions.new_id(), candidate.inode, &candidate.path.to_string_lossy());
+        let was_there = positions.started_at() == 0 || is_archive && is_before(&candidate, positions);
+        if reading.config.start == Start::Beginning || !was_there {
             self.follow(progress, candidate);
             return;
         }
-        if self.is_copy(&candidate, is_archive, positions) || is_too_old(&candidate, reading) {
+        if is_archive {
             return;
         }
-        let progress = Progress::new(positions.new_id(), candidate.inode, &candidate.path.to_string_lossy());
-        let is_there_before = positions.started_at() == 0;
-        if reading.config.start == Start::End
-            && (is_there_before || is_archive && is_before(&candidate, positions))
-        {
-            if is_archive {
-                return;
+        match follower::skip_to_end(&candidate.path, progress, candidate.size) {
+            Ok(progress) => {
+                positions.apply(vec![progress.clone()]);
+                self.follow(progress, candidate);
             }
-            match follower::skip_to_end(&candidate.path, progress, candidate.size) {
-                Ok(progress) => {
-                    positions.apply(vec![progress.clone()]);
-                    self.follow(progress, candidate);
-                }
-                Err(error) => warn!(path = %candidate.path.display(), %error, "log file cannot be read"),
-            }
-            return;
+            Err(error) => warn!(path = %candidate.path.display(), %error, "log file cannot be read"),
         }
-        self.follow(progress, candidate);
-    }
-
-    /// The content that the file has become of: of those without a file the one that was read furthest.
-    fn successor(&self, candidate: &Candidate, is_archive: bool, positions: &Positions) -> Option<Progress> {
-        let name = stem(&candidate.path);
-        let orphans = self
-            .orphans
-            .iter()
-            .filter(|(_, why)| is_archive || matches!(why, Why::NotSeen | Why::Truncated(_)));
-        let known = orphans.filter_map(|(id, _)| positions.get(*id)).filter(|progress| progress.offset > 0);
-        let related = known.filter(|progress| is_archive || stem(progress.path.as_ref()) == name);
-        let mut matching: Vec<&Progress> = related.filter(|progress| is_same(candidate, progress)).collect();
-        matching.sort_by_key(|progress| progress.offset);
-        matching.pop().cloned()
-    }
-
-    /// True when the content is that of a followed file so far: it is being copied or compressed.
-    fn is_copy(&self, candidate: &Candidate, is_archive: bool, positions: &Positions) -> bool {
-        let name = stem(&candidate.path);
-        self.followers.values().filter(|it| is_archive || stem(&it.path) == name).any(|it| {
-            // What is durable is what the file is known by.
-            let known = positions.get(it.progress.id).filter(|known| known.offset > 0);
-            let is_read = known.is_some_and(|known| is_same(candidate, known));
-            let is_plain = !is_archive && Encoding::of(&it.path) == Encoding::Plain;
-            is_read || is_plain && it.is_copied_to(&candidate.path, candidate.size).unwrap_or(false)
-        })
     }
 
     fn follow(&mut self, progress: Progress, candidate: Candidate) {
@@ -220,18 +267,10 @@ impl Registry {
         self.dirty.remove(&id);
     }
 
-    /// The file begins anew; what it held may have been copied.
-    pub fn replace(&mut self, id: u64, positions: &mut Positions) {
-        let Some(mut follower) = self.followers.remove(&id) else { return };
-        self.dirty.remove(&id);
-        let fresh = positions.new_id();
-        // What was read and is not durable yet is noted in the batch under the old number.
-        let _kept_by_the_batch = follower.replaced(fresh);
-        self.orphans.insert(id, Why::Truncated(Instant::now()));
-        self.by_inode.insert(follower.progress.inode, fresh);
-        self.by_path.insert(canonical(&follower.path), fresh);
-        self.followers.insert(fresh, follower);
-        self.dirty.insert(fresh);
+    /// The file holds something else now: it was truncated, and what it held may have been copied, or its inode is that of
+    /// another file by now. The next scan tells.
+    pub fn replaced(&mut self, id: u64) {
+        self.lose(id, Why::Truncated(Instant::now()));
     }
 
     /// What was not found by now has been deleted, and copies have been found.
@@ -244,14 +283,6 @@ impl Registry {
             }
         }
     }
-}
-
-fn is_same(candidate: &Candidate, progress: &Progress) -> bool {
-    let is_plain = Encoding::of(&candidate.path) == Encoding::Plain;
-    if is_plain && candidate.size < progress.offset {
-        return false;
-    }
-    follower::has_content_of(&candidate.path, progress).unwrap_or(false)
 }
 
 fn is_too_old(candidate: &Candidate, reading: &Reading) -> bool {

@@ -137,10 +137,15 @@ impl Archive {
         Ok(Self { file, encoding, decoder, position: 0, last: Vec::new() })
     }
 
+    fn rewind(&mut self) -> io::Result<()> {
+        self.decoder = decoder(&self.file, self.encoding)?;
+        (self.position, self.last) = (0, Vec::new());
+        Ok(())
+    }
+
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<(usize, End)> {
         if offset < self.position.saturating_sub(length(&self.last)) {
-            self.decoder = decoder(&self.file, self.encoding)?;
-            (self.position, self.last) = (0, Vec::new());
+            self.rewind()?;
         }
         let allowed = self.file.metadata()?.size().saturating_mul(MAX_RATIO).max(FREE_BYTES);
         // What lies between is decompressed and forgotten.
@@ -150,6 +155,9 @@ impl Archive {
             let (count, end) = fill(&mut *self.decoder, skipped)?;
             self.position += u64::try_from(count).unwrap_or(u64::MAX);
             self.last = skipped.get(..count).unwrap_or_default().to_vec();
+            if end == End::Open {
+                self.rewind()?;
+            }
             if end != End::More {
                 return Ok((0, end));
             }
@@ -163,6 +171,10 @@ impl Archive {
         self.position += u64::try_from(count).unwrap_or(u64::MAX);
         if count > 0 {
             self.last = buffer.get(..again + count).unwrap_or_default().to_vec();
+        }
+        if end == End::Open {
+            // A decoder that has met the end does not go on when there is more.
+            self.rewind()?;
         }
         let end = if self.position > allowed { End::Bomb } else { end };
         Ok((again + count, end))
