@@ -12,6 +12,7 @@ use super::{
     candidates::Candidate,
     config::{Compiled, FilesConfig},
     entry,
+    likeness::Look,
     lines::{Found, line_end},
     marks::{HEAD, Progress, TAIL, hash},
     order::Place,
@@ -107,6 +108,21 @@ impl Follower {
         }
         self.place = candidate.place;
         has_changed
+    }
+
+    /// The file, to be compared with what may be its copy: as it is open, or else by its name if that is still its own.
+    /// `None` for an archive.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn look(&self) -> io::Result<Option<Look>> {
+        let source = match &self.source {
+            Some(source) => source.again()?,
+            None => Source::open(&self.path)?.again()?,
+        };
+        let Some(source) = source else { return Ok(None) };
+        let (inode, ..) = source.look()?;
+        if inode == self.progress.inode { Look::of(source).map(Some) } else { Ok(None) }
     }
 
     /// True for a file that is open.

@@ -3,7 +3,7 @@
 use std::{io, path::Path};
 
 use super::{
-    marks::{HEAD, Inode, Progress, TAIL, hash},
+    marks::{HEAD, Progress, TAIL, hash},
     source::{End, Source},
 };
 
@@ -34,7 +34,14 @@ impl Look {
     /// # Errors
     /// When it cannot be read.
     pub fn at(path: &Path) -> io::Result<Self> {
-        let mut source = Source::open(path)?;
+        Self::of(Source::open(path)?)
+    }
+
+    /// Reads the head of an open file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(mut source: Source) -> io::Result<Self> {
         let mut head = vec![0; HEAD];
         let (length, end) = source.read_at(0, &mut head)?;
         head.truncate(length);
@@ -74,16 +81,11 @@ impl Look {
         }
     }
 
-    /// True when it has the same bytes as the file `inode` under the name `original`, as far as it goes: it is being copied
-    /// or compressed.
+    /// True when it has the same bytes as another as far as it goes: that is being copied or compressed.
     ///
     /// # Errors
     /// When one cannot be read.
-    pub fn is_copy_so_far(&mut self, original: &Path, inode: Inode) -> io::Result<bool> {
-        let mut original = Self::at(original)?;
-        if original.source.look()?.0 != inode {
-            return Ok(false);
-        }
+    pub fn is_copy_so_far(&mut self, mut original: Self) -> io::Result<bool> {
         if !original.head.starts_with(&self.head) {
             return Ok(false);
         }
@@ -105,9 +107,10 @@ fn count(bytes: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write, os::unix::fs::MetadataExt};
+    use std::{fs, io::Write};
 
     use super::*;
+    use crate::input::files::marks::Inode;
 
     fn gzip(content: &[u8]) -> Vec<u8> {
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -147,8 +150,6 @@ mod tests {
         let original = dir.path().join("a.log");
         let content: Vec<u8> = (0..2_000_u32).flat_map(u32::to_le_bytes).collect();
         fs::write(&original, &content).unwrap();
-        let found = fs::metadata(&original).unwrap();
-        let inode = Inode { device: found.dev(), inode: found.ino() };
         let packed = gzip(&content);
         for (name, bytes, expected) in [
             ("a.log.1", &content[..3_000], true),
@@ -158,7 +159,7 @@ mod tests {
         ] {
             let path = dir.path().join(name);
             fs::write(&path, bytes).unwrap();
-            let is_copy = Look::at(&path).unwrap().is_copy_so_far(&original, inode).unwrap();
+            let is_copy = Look::at(&path).unwrap().is_copy_so_far(Look::at(&original).unwrap()).unwrap();
             assert_eq!(is_copy, expected, "{name}");
         }
     }

@@ -210,9 +210,8 @@ impl Registry {
     fn is_copy(&self, look: &mut Look, name: &str, is_archive: bool, positions: &Positions) -> bool {
         let related = self.followers.values().filter(|follower| stem(&follower.path) == name);
         related.into_iter().any(|follower| {
-            let inode = follower.progress.inode;
-            let is_plain = Encoding::of(&follower.path) == Encoding::Plain;
-            if is_plain && look.is_copy_so_far(&follower.path, inode).unwrap_or(false) {
+            let original = follower.look().ok().flatten();
+            if original.is_some_and(|original| look.is_copy_so_far(original).unwrap_or(false)) {
                 return true;
             }
             // The original may have been truncated just now; then the copy is complete, and holds what was read of it.

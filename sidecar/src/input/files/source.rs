@@ -85,6 +85,17 @@ impl Source {
         }
     }
 
+    /// The same plain file once more, also when it has no name any longer; `None` for an archive.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn again(&self) -> io::Result<Option<Self>> {
+        match self {
+            Self::Plain(file) => Ok(Some(Self::Plain(file.try_clone()?))),
+            Self::Archive(_) => Ok(None),
+        }
+    }
+
     /// Which file it is, its size, and how many names it has.
     ///
     /// # Errors
