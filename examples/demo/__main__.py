@@ -25,7 +25,7 @@ from daemons import (
 )
 from processes import DemoError, Interrupted, Programs, Stop
 from traffic import PAUSE_SECONDS, VISITORS_PER_APPLICATION, Traffic
-from view import Screen, incidents, messages_table, timers_table
+from view import Screen, access_logs, incidents, messages_table, timers_table
 
 DEFAULT_SECONDS = 20.0
 REDRAW_SECONDS = 0.5
@@ -140,7 +140,7 @@ def _demonstrate(folder: Path, screen: Screen, stop: Stop, duration: float | Non
         programs.end([grater.program])
 
     sent = evidence.audit["sent"]["attempted"]
-    screen.say("", *show.tables(), "", *incidents(arrivals, APPLICATIONS))
+    screen.say("", *show.tables(), "", *access_logs(arrivals), *incidents(arrivals, APPLICATIONS))
     screen.say(f"THROUGHPUT {sent / show.seconds:,.0f} messages/s, {sent:,} in {show.seconds:.0f} s")
     return _conclude(screen, code, audit, evidence.differences())
 

@@ -9,6 +9,8 @@ from typing import Any
 ROLLUP_TYPE = "statmetric"
 # Of these the first message of each application is kept, to be shown.
 SHOWN_TYPES = ("sentry", "cef")
+# Lines of an access log that the sidecar follows.
+ACCESS_TYPE = "access"
 
 
 @dataclass
@@ -37,6 +39,9 @@ class Arrivals:
         # By logger and type.
         self.messages: Counter[tuple[str, str]] = Counter()
         self.timers: dict[str, Timer] = {}
+        # Lines of access logs by logger and status, and the last message of each logger.
+        self.access: dict[str, Counter[int]] = {}
+        self.last_access: dict[str, dict[str, Any]] = {}
         self.shown: dict[tuple[str, str], dict[str, Any]] = {}
         # By visitor: how often the message of each of its requests is there, one byte for each.
         self._requests: dict[str, bytearray] = {}
@@ -55,6 +60,10 @@ class Arrivals:
 
     def _take(self, message: dict[str, Any]) -> None:
         fields = message["fields"]
+        if message["type"] == ACCESS_TYPE:
+            self.access.setdefault(message["logger"], Counter())[fields["status"]] += 1
+            self.last_access[message["logger"]] = message
+            return
         self.messages[message["logger"], message["type"]] += 1
         if message["type"] == ROLLUP_TYPE and fields["kind"] == "timer":
             self.timers.setdefault(fields["name"], Timer()).add(fields["values"])

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from arrivals import Arrivals
+from daemons import ACCESS_LOGS
 from traffic import CRASH, WRONG_LOGIN, Traffic
 
 STATSD_LOGGER = "metlog.input.statsd_udp"
+FILES_LOGGER = "metlog.input.files.access"
 
 Figures = Mapping[str, int]
 
@@ -65,6 +67,7 @@ class Evidence:
         return [
             *self.traffic.failures(),
             *self._statsd(),
+            *self._access_logs(),
             *(line for name in self.applications for line in self._application(name)),
             *(
                 line
@@ -80,6 +83,22 @@ class Evidence:
             ("in the ledger", figures["attempted"]),
             ("in the ledger as consumed", figures["consumed"]),
         )
+
+    def _access_logs(self) -> list[str]:
+        figures = figures_of(self.audit, FILES_LOGGER)
+        lines = [
+            line
+            for name in ACCESS_LOGS
+            for line in _compare(
+                ("requests made", self.traffic.asked(name)),
+                (f"lines of the access log of {name}", self.arrivals.access.get(name, Counter()).total()),
+            )
+        ]
+        arrived = sum(statuses.total() for statuses in self.arrivals.access.values())
+        return [
+            *lines,
+            *_compare(("lines read by the ledger", figures["attempted"]), ("in the file", arrived)),
+        ]
 
     def _application(self, name: str) -> list[str]:
         books, figures = read_reports(self.reports, name), figures_of(self.audit, name)

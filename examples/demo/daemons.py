@@ -40,11 +40,22 @@ enabled = false
 address = "127.0.0.1:0"
 [input.statsd_udp]
 address = "127.0.0.1:0"
+[input.files.access]
+paths = ["{folder}/*.access.log*"]
+match = '/(?<application>[^/]+)\\.access\\.log'
+formatters = ["access"]
+[formatter.access]
+format = "apache"
+type = "access"
+logger = "%File.application%"
 [rollup]
 flush_interval = "{flush_seconds}s"
 [forward]
 endpoints = ["{grater}"]
 """
+
+# Applications that write an access log, in the folder of the demo: gunicorn's format is Apache's.
+ACCESS_LOGS = ("bookmarks-python",)
 
 # Each application and how it is started; what it listens on is read from its log.
 APPLICATIONS: dict[str, tuple[list[str | Path], Path]] = {
@@ -124,7 +135,7 @@ def start_grater(programs: Programs, folder: Path) -> Daemon:
 
 def start_sidecar(programs: Programs, folder: Path, grater: Daemon) -> Daemon:
     """Start the sidecar; it forwards to the grater."""
-    config = SIDECAR_TOML.format(grater=grater.listening["link"], flush_seconds=FLUSH_SECONDS)
+    config = SIDECAR_TOML.format(grater=grater.listening["link"], flush_seconds=FLUSH_SECONDS, folder=folder)
     return Daemon(programs, "sidecar", folder, config)
 
 
@@ -142,9 +153,14 @@ def start_applications(programs: Programs, folder: Path, sidecar: Daemon, report
     }
     os.environ.pop("GUNICORN_CMD_ARGS", None)
     started = [
-        programs.start(name, command, variables, folder) for name, (command, folder) in APPLICATIONS.items()
+        programs.start(name, [*command, *_access_log(name, folder)], variables, home)
+        for name, (command, home) in APPLICATIONS.items()
     ]
     return {program: _port(programs, program) for program in started}
+
+
+def _access_log(name: str, folder: Path) -> list[str | Path]:
+    return ["--access-logfile", folder / f"{name}.access.log"] if name in ACCESS_LOGS else []
 
 
 def _port(programs: Programs, program: Program) -> int:

@@ -83,6 +83,21 @@ def incidents(arrivals: Arrivals, applications: Iterable[str]) -> list[str]:
     return lines
 
 
+def access_logs(arrivals: Arrivals) -> list[str]:
+    """Show what the sidecar made of the applications' access logs."""
+    lines = []
+    for name, statuses in sorted(arrivals.access.items()):
+        counts = ", ".join(f"{count:,} of status {status}" for status, count in sorted(statuses.items()))
+        last = arrivals.last_access[name]
+        fields = ", ".join(f"{field} {value}" for field, value in last["fields"].items())
+        lines += [
+            f"ACCESS LOG of {name}: {statuses.total():,} lines, {counts}",
+            _clipped(f"  the last: {fields}"),
+            "",
+        ]
+    return lines
+
+
 def _clipped(line: str) -> str:
     return line if len(line) <= MOST_COLUMNS else f"{line[: MOST_COLUMNS - 3]}..."
 
