@@ -171,8 +171,8 @@ pub(super) fn write_all_at(file: &dyn SpoolFile, mut bytes: &[u8], mut offset: u
     Ok(())
 }
 
-/// Writes a stretch of a file anew as it is read. After a sync that failed, a kernel may show bytes that are not on the
-/// disk and that it will not write again: a later sync is to be believed only for what was written since.
+/// Writes the end of a file anew as it is read, and its length. After a sync that failed, a kernel may show what is not
+/// on the disk and what it will not write again: a later sync is to be believed only for what was written since.
 pub(super) fn rewrite(file: &dyn SpoolFile, from: u64, to: u64) -> io::Result<()> {
     let most = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX).min(COPY_BYTES);
     let mut buffer = vec![0; most];
@@ -187,7 +187,7 @@ pub(super) fn rewrite(file: &dyn SpoolFile, from: u64, to: u64) -> io::Result<()
         write_all_at(file, part.get(..count).unwrap_or_default(), offset)?;
         offset = offset.saturating_add(byte_count(count));
     }
-    Ok(())
+    file.truncate(to)
 }
 
 /// Fills `buffer` from `offset` on as far as the file goes; returns how much there was.

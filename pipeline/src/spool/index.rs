@@ -216,13 +216,15 @@ impl Index {
         }
     }
 
-    /// Takes out the segments that no consumer needs, never the last. Their files are the caller's to delete.
+    /// Takes out the segments that no consumer needs, each only once the next is on the disk: where a crash takes the
+    /// last one away, what is left must still tell which ordinals were given. Their files are the caller's to delete.
     pub(super) fn take_released(&mut self) -> Vec<u64> {
         let Some(through) = self.consumers.values().min().copied() else { return Vec::new() };
-        let firsts: Vec<u64> = self.segments.keys().copied().collect();
-        let pairs = firsts.iter().zip(firsts.iter().skip(1));
-        let released: Vec<u64> =
-            pairs.filter(|(_, next)| **next <= through.saturating_add(1)).map(|(first, _)| *first).collect();
+        let next = self.segments.iter().skip(1);
+        let done =
+            |(next, segment): (&u64, &Segment)| *next <= through.saturating_add(1) && segment.synced > 0;
+        let count = next.take_while(|next| done(*next)).count();
+        let released: Vec<u64> = self.segments.keys().take(count).copied().collect();
         for first in &released {
             self.remove_segment(*first);
         }
@@ -332,6 +334,16 @@ mod tests {
             index.release("slow", slowest);
             assert_eq!(index.take_released(), expected, "released through {slowest}");
         }
+    }
+
+    #[test]
+    fn a_segment_stays_until_the_next_is_on_the_disk() {
+        let mut index = index(&[1, 11, 21], 30);
+        index.segments.get_mut(&21).unwrap().synced = 0;
+        index.register("only", 30);
+        assert_eq!(index.take_released(), [1]);
+        index.mark_synced(21, 48);
+        assert_eq!(index.take_released(), [11]);
     }
 
     #[test]

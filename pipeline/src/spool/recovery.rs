@@ -251,8 +251,9 @@ impl Pass<'_> {
         let ends: Vec<u64> = ends.chain([self.last]).collect();
         for ((first, segment), end) in self.index.segments.iter_mut().zip(ends) {
             if let Some(file) = &segment.file {
-                if end > self.safe || end < *first {
-                    let from = if *first > self.safe { 0 } else { offset_after(*first, segment, self.safe) };
+                let from = doubtful_from(*first, segment, end, self.safe);
+                // Of the last one at least the length: a cut may have been lost with the sync that was to make it safe.
+                if from < segment.length || last == Some(*first) {
                     rewrite(&**file, from, segment.length)
                         .map_err(SpoolError::io("write anew", segment::path(self.dir, *first)))?;
                 }
@@ -299,6 +300,17 @@ impl Pass<'_> {
             meta.save(self.last, state).map_err(SpoolError::io("save the identity in", self.dir))?;
         }
         Ok(())
+    }
+}
+
+/// Offset from which on a segment, whose last record is `end`, is not known to be on the disk.
+fn doubtful_from(first: u64, segment: &Segment, end: u64, safe: u64) -> u64 {
+    if first <= end && end <= safe {
+        segment.length
+    } else if first > safe {
+        0
+    } else {
+        offset_after(first, segment, safe)
     }
 }
 

@@ -181,6 +181,26 @@ fn the_directory_is_synced_for_a_new_segment_and_for_a_deleted_one() {
     spool.close();
 }
 
+/// Both were gone after a power cut that took the new one's name: ordinals began again below what consumers had read.
+#[test]
+fn the_last_segment_is_deleted_only_once_the_next_is_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let spool = disk.open_spool(dir.path(), options(300, 400));
+    spool.register("only", 0);
+    let last = fill(&spool, &[vec![1; 250]]);
+    spool.release("only", last);
+    for fault in [&disk.0.fail_dir_sync, &disk.0.fail_sync] {
+        fault.store(true, SeqCst);
+        append(&spool, &[vec![2; 250]]).unwrap_err();
+        assert_eq!(segments(dir.path())[0].file_stem().unwrap(), "00000000000000000001");
+        fault.store(false, SeqCst);
+    }
+    assert!(fill(&spool, &[vec![2; 250]]) > last);
+    assert_eq!(segments(dir.path()).len(), 1);
+    spool.close();
+}
+
 #[test]
 fn a_failed_sync_of_a_buffered_spool_is_counted_and_loses_nothing_here() {
     let dir = tempfile::tempdir().unwrap();
@@ -234,6 +254,19 @@ fn what_opening_finds_is_synced_before_anybody_sees_it() {
         let opened = Spool::open_with(Arc::new(disk.clone()), dir.path(), SpoolOptions::default());
         opened.map(|(spool, _)| spool.close()).is_ok()
     });
+}
+
+/// A cut had been lost with its failed sync, and after the next start and a power cut what was cut off was there again.
+#[test]
+fn a_start_says_the_length_of_the_last_segment_again() {
+    let (dir, disk, spool) = faulty(1000);
+    fill(&spool, &frames(3));
+    spool.close();
+    disk.0.fail_truncate.store(true, SeqCst);
+    let open = || Spool::open_with(Arc::new(disk.clone()), dir.path(), SpoolOptions::default());
+    assert!(open().is_err());
+    disk.0.fail_truncate.store(false, SeqCst);
+    open().unwrap().0.close();
 }
 
 #[test]

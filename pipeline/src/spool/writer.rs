@@ -115,7 +115,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The sync of a cut has failed. It stood for all that was written there: a later one would not write what this one
+    /// A sync made on behalf of an append has failed. It stood for all that was written there: a later one would not write what this one
     /// has lost.
     fn lose_unsynced(&self, writer: &mut Writer, error: &io::Error) {
         if !lock(&self.index).unsynced().is_empty() {
@@ -152,8 +152,21 @@ impl Shared {
             return Err(AppendError::Full { bytes: held, max_bytes });
         }
         drop(index);
-        self.begin_segment(writer).map_err(|error| self.refused(error))?;
+        self.begin_safe_segment(writer).map_err(|error| self.refused(error))?;
         self.delete_released();
+        Ok(())
+    }
+
+    /// Begins a segment that is on the disk at once, so that the one before may go.
+    fn begin_safe_segment(&self, writer: &mut Writer) -> io::Result<()> {
+        self.begin_segment(writer)?;
+        let Some(Current { first, file, length, .. }) = &writer.current else { return Ok(()) };
+        let (first, length) = (*first, *length);
+        if let Err(error) = file.sync().and_then(|()| self.files.sync_dir(&self.dir)) {
+            self.lose_unsynced(writer, &error);
+            return Err(error);
+        }
+        lock(&self.index).mark_synced(first, length);
         Ok(())
     }
 
