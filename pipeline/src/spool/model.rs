@@ -6,6 +6,7 @@
 
 mod consumers;
 mod flips;
+mod forks;
 mod producers;
 mod records;
 mod starts;
@@ -69,6 +70,8 @@ pub(super) struct Model {
     /// Hit by a flipped bit.
     forgiven: BTreeSet<u64>,
     flipped: BTreeSet<(PathBuf, usize)>,
+    /// Segments whose header was hit, as they are since then: each is to be kept in `damaged/`.
+    beheaded: BTreeMap<PathBuf, Vec<u8>>,
     /// Segments below this were deleted, and the deletion was synced.
     deleted_below: u64,
     /// So many had failed when the spool was opened.
@@ -109,6 +112,7 @@ impl Model {
             never_safe: BTreeSet::new(),
             forgiven: BTreeSet::new(),
             flipped: BTreeSet::new(),
+            beheaded: BTreeMap::new(),
             deleted_below: 0,
             failed_removals: 0,
             set_aside: BTreeMap::new(),
@@ -121,7 +125,7 @@ impl Model {
     pub(super) fn run(plan: Plan) -> Result<Tally, String> {
         let mut model = Model::new(plan);
         for life in 0..plan.lives {
-            // Some stop while the spool is opened.
+            // One in three stops while the spool is opened, or soon after.
             let most = if model.random.one_in(3) { 12 } else { 120 };
             let calls = 1 + model.random.below(most);
             model.system.restart(u64::try_from(calls).unwrap());
@@ -131,19 +135,19 @@ impl Model {
         model.system.restart(u64::MAX / 2);
         model.live().map_err(|error| format!("seed {}, last life: {error}", plan.seed))?;
         model.drain().map_err(|error| format!("seed {}, at the end: {error}", plan.seed))?;
-        model.tally.calls = model.system.calls();
-        model.tally.faults = model.system.faults();
+        model.tally.calls += model.system.calls();
+        model.tally.faults += model.system.faults();
         Ok(model.tally)
     }
 
     /// Opens, checks, and works until the system stops, or long enough.
     fn live(&mut self) -> Check {
-        self.open()?;
+        self.with_forks(Model::open)?;
         for _ in 0..150 {
             if self.system.stopped() {
                 return Ok(());
             }
-            self.step()?;
+            self.with_forks(Model::step)?;
         }
         Ok(())
     }
@@ -168,6 +172,9 @@ impl Model {
             self.tally.pending.insert(disk);
             self.tally.changes += u64::try_from(pending).unwrap();
         }
+        if self.sync_has_failed() {
+            self.lose_unsafe();
+        }
         self.end();
         self.system.kill();
         if self.flips && self.random.one_in(4) {
@@ -185,6 +192,8 @@ impl Model {
                 self.waiting.insert(ordinal, id);
             }
         }
+        let system = &self.system;
+        self.beheaded.retain(|path, content| system.content(path).as_ref() == Some(content));
     }
 
     /// Nobody uses the spool any more.

@@ -20,7 +20,7 @@ use super::segment;
 use change::Node;
 pub(super) use random::Random;
 use skip::kind_of;
-pub(super) use skip::{Entry, Skip};
+pub(super) use skip::{Call, Entry, Phase, Skip};
 use system::{System, refused};
 
 /// A handle to the file system.
@@ -56,6 +56,39 @@ impl Simulated {
         let mut system = self.system();
         system.stopped = false;
         system.stop_at = system.calls + calls;
+    }
+
+    /// What the calls to come are for.
+    pub(super) fn during(&self, phase: Phase) {
+        self.system().phase = phase;
+    }
+
+    /// Keeps the system as it is before each call from now on, where something is pending.
+    pub(super) fn keep_copies(&self) {
+        self.system().copies = Some(Vec::new());
+    }
+
+    /// Gives the copies, which are stopped and without faults to come.
+    pub(super) fn take_copies(&self) -> Vec<Simulated> {
+        let copies = self.system().copies.take().unwrap_or_default();
+        copies.into_iter().map(|copy| self.apart(System { stopped: true, fault_odds: 0, ..copy })).collect()
+    }
+
+    /// The same system once more.
+    pub(super) fn copy(&self) -> Simulated {
+        let copy = self.system().clone();
+        self.apart(copy)
+    }
+
+    /// A system of its own, with other random numbers.
+    fn apart(&self, system: System) -> Simulated {
+        let random = Random(self.number());
+        Simulated(Arc::new(Mutex::new(System { random, locked: false, ..system })))
+    }
+
+    /// A random number.
+    pub(super) fn number(&self) -> u64 {
+        self.system().random.next()
     }
 
     /// Every call is refused from now on: the process has ended.
@@ -105,6 +138,13 @@ impl Simulated {
         system.entries.get(path).map(|node| system.nodes[*node].current.clone())
     }
 
+    /// What the files in `damaged/` hold.
+    pub(super) fn set_aside(&self) -> Vec<Vec<u8>> {
+        let system = self.system();
+        let damaged = system.entries.iter().filter(|(path, _)| kind_of(path) == Entry::Damage);
+        damaged.map(|(_, node)| system.nodes[*node].current.clone()).collect()
+    }
+
     /// First ordinals and paths of the segments, in order.
     pub(super) fn segments(&self) -> Vec<(u64, PathBuf)> {
         let system = self.system();
@@ -122,13 +162,13 @@ impl Simulated {
     }
 
     /// Turns a bit over, on the disk.
-    pub(super) fn flip(&self, path: &Path, at: usize) {
+    pub(super) fn flip(&self, path: &Path, at: usize, bit: usize) {
         let mut system = self.system();
         let node = system.entries[path];
-        let Node { durable, current, .. } = &mut system.nodes[node];
+        let Node { durable, current, .. } = Arc::make_mut(&mut system.nodes[node]);
         for content in [durable, current] {
             if let Some(byte) = content.get_mut(at) {
-                *byte ^= 0x10;
+                *byte ^= 1 << bit;
             }
         }
     }

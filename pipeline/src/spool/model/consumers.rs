@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::records::identity;
 use super::{Check, Model, ensure};
+use crate::spool::simulated::Phase;
 use crate::spool::{Checkpoint, Reader};
 
 const CHECKPOINTS: &str = "/data/checkpoints";
@@ -26,11 +27,23 @@ impl Consumer {
     pub(super) fn new(name: &'static str) -> Consumer {
         Consumer { name, place: 0, state: State::new(), saves: vec![(0, State::new())], running: None }
     }
+
+    /// It was perhaps about to save where it stands.
+    pub(super) fn may_have_saved(&mut self) {
+        self.saves.push((self.place, self.state.clone()));
+    }
+
+    /// What it knows, while it does not run.
+    pub(super) fn at_rest(&self) -> Consumer {
+        let (state, saves) = (self.state.clone(), self.saves.clone());
+        Consumer { name: self.name, place: self.place, state, saves, running: None }
+    }
 }
 
 impl Model {
     /// Loads the checkpoints; `false` when the disk refuses.
     pub(super) fn load(&mut self) -> Result<bool, String> {
+        self.system.during(Phase::Load);
         for index in 0..self.consumers.len() {
             let consumer = &mut self.consumers[index];
             let files = Arc::new(self.system.clone());
@@ -50,6 +63,7 @@ impl Model {
     }
 
     pub(super) fn consume(&mut self, index: usize) -> Check {
+        self.system.during(Phase::Read);
         let Some((_, reader)) = self.consumers[index].running.as_mut() else { return Ok(()) };
         for record in reader.next(150, Duration::ZERO) {
             let (ordinal, id) = (record.ordinal, identity(&record)?);
@@ -81,6 +95,7 @@ impl Model {
         let Some(spool) = self.spool.clone() else { return Ok(()) };
         let Consumer { name, place, state, saves, running } = &mut self.consumers[index];
         let Some((checkpoint, _)) = running.as_mut() else { return Ok(()) };
+        self.system.during(Phase::Save);
         saves.push((*place, state.clone()));
         if checkpoint.save(*place, state).is_ok() {
             saves.drain(..saves.len() - 1);

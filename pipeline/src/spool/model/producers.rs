@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::records::{frame, tag};
 use super::{Check, Model, ensure};
+use crate::spool::simulated::Phase;
 use crate::spool::{Durability, NewRecord, Outcome};
 
 impl Model {
@@ -12,6 +13,7 @@ impl Model {
         let ids: Vec<u32> = (0..=self.random.below(4)).map(|_| self.take_id()).collect();
         let frames: Vec<_> = ids.iter().map(|id| (tag(*id), frame(*id))).collect();
         let records: Vec<_> = frames.iter().map(|(link, frame)| NewRecord { link: *link, frame }).collect();
+        self.system.during(Phase::Append);
         let failed_syncs = spool.stats().failed_syncs;
         let Ok(last) = spool.append(&records) else {
             self.retry.extend(ids);

@@ -8,6 +8,7 @@ use super::consumers::Consumer;
 use super::records::identity;
 use super::syncs::Stage;
 use super::{Check, Model, ensure};
+use crate::spool::simulated::Phase;
 use crate::spool::{Spool, SpoolError, handle, sync, testing};
 
 const DIR: &str = "/data/spool";
@@ -17,6 +18,7 @@ impl Model {
         while !self.system.stopped() {
             self.failed_removals = self.system.failed_removals();
             let files = Arc::new(self.system.clone());
+            self.system.during(Phase::Open);
             match Spool::open_unsynced(files, Path::new(DIR), self.options) {
                 Err(SpoolError::Locked { .. }) => return Err("the lock is held".to_owned()),
                 // Refused by the disk: the next start tries again.
@@ -28,6 +30,7 @@ impl Model {
                 Ok((spool, recovery)) => {
                     self.spool = Some(spool);
                     self.check_copies()?;
+                    self.check_beheaded()?;
                     for path in recovery.set_aside {
                         let content = self.system.content(&path);
                         ensure!(content.is_some(), "{} is reported and not there", path.display());
@@ -48,6 +51,7 @@ impl Model {
     fn check_content(&mut self) -> Check {
         let Some(spool) = self.spool.clone() else { return Ok(()) };
         let needed = self.consumers.iter().map(|consumer| consumer.place).min().unwrap_or(0) + 1;
+        self.system.during(Phase::Read);
         let found = testing::read_all(&spool, 1);
         if self.system.stopped() {
             return Ok(());
@@ -87,6 +91,15 @@ impl Model {
         Ok(())
     }
 
+    fn check_beheaded(&mut self) -> Check {
+        let kept = self.system.set_aside();
+        for (path, content) in std::mem::take(&mut self.beheaded) {
+            let there = kept.contains(&content) || self.system.stopped();
+            ensure!(there, "{} has lost its header and was not set aside", path.display());
+        }
+        Ok(())
+    }
+
     /// An orderly end and a new start.
     pub(super) fn reopen(&mut self) -> Check {
         let Some(spool) = self.spool.clone() else { return Ok(()) };
@@ -97,6 +110,7 @@ impl Model {
             }
             self.sync_on()?;
         }
+        self.system.during(Phase::Close);
         spool.close();
         drop(spool);
         self.end();

@@ -26,7 +26,7 @@ impl Change {
 }
 
 /// A file. A directory has one too, which stays empty.
-#[derive(Debug, Default, Hash)]
+#[derive(Debug, Default, Clone, Hash)]
 pub(super) struct Node {
     pub(super) durable: Vec<u8>,
     pub(super) pending: Vec<Change>,

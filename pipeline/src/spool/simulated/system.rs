@@ -1,17 +1,20 @@
-//! The calls of the simulated system: each may fail, come short, or be the last before everything stops.
+//! The calls of the simulated system: each may fail, come short, or be the last before everything stops; and the disk
+//! can be kept as it was before each.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::change::{Change, DirChange, Node, tear};
 use super::random::Random;
-use super::skip::{Entry, Skip, kind_of, sync_of};
+use super::skip::{Call, Entry, Phase, Skip, kind_of, sync_of};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct System {
     pub(super) random: Random,
-    pub(super) nodes: Vec<Node>,
+    /// Shared with copies until one of them is changed.
+    pub(super) nodes: Vec<Arc<Node>>,
     pub(super) entries: BTreeMap<PathBuf, usize>,
     pub(super) durable: BTreeMap<PathBuf, usize>,
     pub(super) pending: Vec<DirChange>,
@@ -23,6 +26,9 @@ pub(super) struct System {
     pub(super) faults: u64,
     pub(super) failed_removals: u64,
     pub(super) skip: Option<Skip>,
+    pub(super) phase: Phase,
+    /// The system before each call that found something pending, while they are wanted.
+    pub(super) copies: Option<Vec<System>>,
 }
 
 pub(super) fn refused() -> io::Error {
@@ -45,6 +51,8 @@ impl System {
             faults: 0,
             failed_removals: 0,
             skip,
+            phase: Phase::Open,
+            copies: None,
         }
     }
 
@@ -54,12 +62,29 @@ impl System {
         if self.stopped {
             return Err(refused());
         }
+        self.keep_a_copy();
         self.calls += 1;
         if self.calls == self.stop_at {
             self.stopped = true;
             return if self.random.one_in(2) { Err(refused()) } else { Ok(true) };
         }
         Ok(false)
+    }
+
+    fn keep_a_copy(&mut self) {
+        let Some(mut copies) = self.copies.take() else { return };
+        if !self.pending.is_empty() || self.nodes.iter().any(|node| !node.pending.is_empty()) {
+            copies.push(self.clone());
+        }
+        self.copies = Some(copies);
+    }
+
+    fn skips(&self, call: Call) -> bool {
+        self.skip.is_some_and(|skip| skip.call == call && skip.during.is_none_or(|phase| phase == self.phase))
+    }
+
+    fn node(&mut self, node: usize) -> &mut Node {
+        Arc::make_mut(&mut self.nodes[node])
     }
 
     fn fault(&mut self) -> bool {
@@ -80,7 +105,7 @@ impl System {
     }
 
     pub(super) fn add(&mut self, kind: Entry, path: &Path) -> usize {
-        self.nodes.push(Node::default());
+        self.nodes.push(Arc::default());
         let node = self.nodes.len() - 1;
         let added = Some((path.to_owned(), node));
         self.change_dir(DirChange { kind, dirs: vec![parent(path)], removed: None, added });
@@ -98,8 +123,8 @@ impl System {
         let node = match self.entries.get(path) {
             Some(node) => {
                 let node = *node;
-                self.nodes[node].pending.push(Change::Length(0));
-                self.nodes[node].current.clear();
+                self.node(node).pending.push(Change::Length(0));
+                self.node(node).current.clear();
                 node
             }
             None => self.add(kind_of(path), path),
@@ -116,26 +141,28 @@ impl System {
         }
         let count = if stops || fault { self.random.below(bytes.len() + 1) } else { bytes.len() };
         let change = Change::Write(usize::try_from(offset).unwrap(), bytes[..count].to_vec());
-        change.apply(&mut self.nodes[node].current);
-        self.nodes[node].pending.push(change);
+        let node = self.node(node);
+        change.apply(&mut node.current);
+        node.pending.push(change);
         if stops { Err(refused()) } else { Ok(count) }
     }
 
     pub(super) fn truncate(&mut self, node: usize, length: u64) -> io::Result<()> {
         let stops = self.whole_call()?;
         let change = Change::Length(usize::try_from(length).unwrap());
-        change.apply(&mut self.nodes[node].current);
-        self.nodes[node].pending.push(change);
+        let node = self.node(node);
+        change.apply(&mut node.current);
+        node.pending.push(change);
         if stops { Err(refused()) } else { Ok(()) }
     }
 
     pub(super) fn sync(&mut self, node: usize, path: &Path) -> io::Result<()> {
         let stops = self.call()?;
-        if self.skip.is_some_and(|skip| skip == sync_of(path)) {
+        if self.skips(sync_of(path, &self.nodes[node].current)) {
             return if stops { Err(refused()) } else { Ok(()) };
         }
         let fault = !stops && self.fault();
-        let Node { durable, pending, current } = &mut self.nodes[node];
+        let Node { durable, pending, current } = Arc::make_mut(&mut self.nodes[node]);
         if fault {
             tear(&mut self.random, pending, durable);
             if self.random.one_in(2) {
@@ -151,23 +178,34 @@ impl System {
     pub(super) fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
         let stops = self.call()?;
         let fault = !stops && self.fault();
+        let mut kept = Vec::new();
         for change in std::mem::take(&mut self.pending) {
             let here = change.dirs.iter().any(|changed| changed == dir);
-            let skipped = self.skip == Some(Skip::DirAfter(change.kind)) || (fault && self.random.one_in(2));
-            // A directory is written as it is now: what happened to one name never gets there in another order.
-            let follows = self.pending.iter().any(|kept| kept.names_one_of(&change));
-            if here && !skipped && !follows {
-                change.apply(&mut self.durable);
+            let skipped = self.skips(Call::DirAfter(change.kind)) || (fault && self.random.one_in(2));
+            if here && !skipped {
+                self.make_durable(&change, &mut kept);
             } else {
-                self.pending.push(change);
+                kept.push(change);
             }
         }
+        self.pending = kept;
         if stops || fault { Err(refused()) } else { Ok(()) }
+    }
+
+    /// A directory is written as it is now: of one name never a later change without those before it.
+    fn make_durable(&mut self, change: &DirChange, kept: &mut Vec<DirChange>) {
+        let (before, others): (Vec<_>, Vec<_>) =
+            std::mem::take(kept).into_iter().partition(|kept| kept.names_one_of(change));
+        *kept = others;
+        for earlier in before {
+            self.make_durable(&earlier, kept);
+        }
+        change.apply(&mut self.durable);
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let stops = self.whole_call()?;
-        if self.skip != Some(Skip::Rename) {
+        if !self.skips(Call::Rename) {
             let node = *self.entries.get(from).ok_or(io::ErrorKind::NotFound)?;
             let (dirs, added) = (vec![parent(from), parent(to)], Some((to.to_owned(), node)));
             self.change_dir(DirChange { kind: Entry::Renamed, dirs, removed: Some(from.to_owned()), added });
@@ -178,7 +216,7 @@ impl System {
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
         let stops = self.whole_call().inspect_err(|_| self.failed_removals += 1)?;
         self.entries.get(path).ok_or(io::ErrorKind::NotFound)?;
-        if self.skip != Some(Skip::Removal) {
+        if !self.skips(Call::Removal) {
             let removed = Some(path.to_owned());
             let dirs = vec![parent(path)];
             self.change_dir(DirChange { kind: Entry::Removed, dirs, removed, added: None });
@@ -202,6 +240,10 @@ impl System {
         });
         self.entries.clone_from(&self.durable);
         for node in &mut self.nodes {
+            if node.pending.is_empty() && node.current == node.durable {
+                continue;
+            }
+            let node = Arc::make_mut(node);
             tear(&mut self.random, &node.pending, &mut node.durable);
             node.pending.clear();
             node.current.clone_from(&node.durable);
