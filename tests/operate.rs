@@ -37,9 +37,13 @@ fn runs_begun(daemon: &Daemon) -> usize {
 
 /// Asks for a reload and waits until the next run has begun.
 fn reload(daemon: &Daemon) {
-    let before = runs_begun(daemon);
+    let refusals = || daemon.log().matches("was not reloaded").count();
+    let before = (runs_begun(daemon), refusals());
     daemon.signal("HUP");
-    wait_until("the next run", || runs_begun(daemon) > before);
+    wait_until("the next run", || {
+        assert_eq!(refusals(), before.1, "{}", daemon.log());
+        runs_begun(daemon) > before.0
+    });
 }
 
 #[test]
@@ -90,7 +94,7 @@ fn a_reload_changes_what_the_file_says_and_nothing_when_it_is_wrong() {
     let deliver = |numbers: std::ops::Range<u64>| {
         let end = usize::try_from(numbers.end).unwrap();
         send(&client, numbers);
-        system.wait_for("numbered", end);
+        let _as_many = system.wait_for("numbered", end);
     };
     deliver(0..10);
 
@@ -117,7 +121,7 @@ fn a_reload_changes_what_the_file_says_and_nothing_when_it_is_wrong() {
     // One that is good counts: the other output gets what comes from now on.
     let other = system.home().join("other.jsonl");
     let output = format!("\n[[output]]\nname = \"other\"\ntype = \"file\"\npath = {other:?}\n");
-    let route = "\n[[route]]\nmatch = \"Type == 'numbered'\"\noutput = [\"other\"]\n";
+    let route = "\n[[route]]\nname = \"numbered\"\nmatcher = \"Type == 'numbered'\"\noutputs = [\"other\"]\n";
     fs::write(&path, format!("{good}{output}{route}")).unwrap();
     reload(&system.grater);
     send(&client, 40..50);
