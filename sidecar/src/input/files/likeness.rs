@@ -3,7 +3,7 @@
 use std::{io, path::Path};
 
 use super::{
-    marks::{HEAD, Progress, TAIL, hash},
+    marks::{HEAD, Inode, Progress, TAIL, hash},
     source::{End, Source},
 };
 
@@ -47,6 +47,14 @@ impl Look {
         head.truncate(length);
         let is_unfinished = end == End::Open && matches!(source, Source::Archive(_));
         Ok(Self { source, head, is_unfinished })
+    }
+
+    /// Which file it is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn inode(&self) -> io::Result<Inode> {
+        self.source.look().map(|(inode, ..)| inode)
     }
 
     /// True for what cannot be compared yet.
@@ -110,7 +118,6 @@ mod tests {
     use std::{fs, io::Write};
 
     use super::*;
-    use crate::input::files::marks::Inode;
 
     fn gzip(content: &[u8]) -> Vec<u8> {
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

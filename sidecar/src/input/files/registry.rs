@@ -145,10 +145,15 @@ impl Registry {
                 }
             }
         }
-        let is_gone = |id: &u64, follower: &Follower| !met.contains(id) && !follower.is_open();
-        let gone: Vec<u64> =
-            self.followers.iter().filter(|(id, it)| is_gone(id, it)).map(|(id, _)| *id).collect();
-        gone.into_iter().for_each(|id| self.lose(id, Why::Missing));
+        let missed: Vec<u64> = self.followers.keys().filter(|id| !met.contains(id)).copied().collect();
+        for id in missed {
+            // One that is open is read to its end, and only its next turn can tell that it was deleted.
+            if self.followers.get(&id).is_some_and(Follower::is_open) {
+                self.dirty.insert(id);
+            } else {
+                self.lose(id, Why::Missing);
+            }
+        }
         self.by_path.retain(|path, id| self.followers.get(id).is_some_and(|it| canonical_is(path, &it.path)));
         unknown
     }
@@ -158,7 +163,7 @@ impl Registry {
         let orphans = self.orphans.iter().filter(|(_, why)| **why != Why::Deleted);
         let known = orphans.filter_map(|(id, _)| positions.get(*id));
         let same: Vec<&Progress> = known.filter(|progress| progress.inode == candidate.inode).collect();
-        let mut look = Look::at(&candidate.path).ok().filter(|_| !same.is_empty())?;
+        let mut look = look(candidate).ok().flatten().filter(|_| !same.is_empty())?;
         same.into_iter().find(|progress| look.holds(progress) == Likeness::Same).cloned()
     }
 
@@ -177,15 +182,12 @@ impl Registry {
 
     /// What the file is: archives and copies are named after the file that they are of.
     fn likeness(&self, candidate: &Candidate, positions: &Positions) -> io::Result<Verdict> {
-        let mut look = match Look::at(&candidate.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Verdict::Copy),
+        let look = match look(candidate) {
             // A damaged archive is told by its follower.
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Ok(Verdict::New),
             other => other?,
         };
-        if look.is_empty() {
-            return Ok(Verdict::Copy);
-        }
+        let Some(mut look) = look.filter(|look| !look.is_empty()) else { return Ok(Verdict::Copy) };
         let is_archive = Encoding::of(&candidate.path) != Encoding::Plain;
         let name = stem(&candidate.path);
         if self.is_copy(&mut look, &name, is_archive, positions) {
@@ -280,6 +282,17 @@ impl Registry {
                 Why::Deleted => {}
                 why => *why = Why::Missing,
             }
+        }
+    }
+}
+
+/// The candidate's content; `None` when its name stands for another file by now: the next scan finds both.
+fn look(candidate: &Candidate) -> io::Result<Option<Look>> {
+    match Look::at(&candidate.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        look => {
+            let look = look?;
+            Ok((look.inode()? == candidate.inode).then_some(look))
         }
     }
 }
