@@ -58,6 +58,8 @@ mod tests_crash;
 #[cfg(test)]
 mod tests_faults;
 #[cfg(test)]
+mod tests_flips;
+#[cfg(test)]
 mod tests_inspect;
 #[cfg(test)]
 mod tests_model;

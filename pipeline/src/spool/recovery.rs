@@ -135,6 +135,7 @@ impl Pass<'_> {
         let names = self.files.list(self.dir).map_err(SpoolError::io("list", self.dir))?;
         let mut firsts: Vec<u64> = names.iter().filter_map(|name| segment::first_of(name)).collect();
         firsts.sort_unstable();
+        let mut headless = Vec::new();
         for first in firsts {
             let path = segment::path(self.dir, first);
             let file = self.files.open(&path).map_err(SpoolError::io("open", &path))?;
@@ -149,9 +150,20 @@ impl Pass<'_> {
                 self.index.add_segment(first, found);
             } else {
                 self.without_header(first, length)?;
+                headless.push(first);
             }
         }
+        headless.iter().for_each(|first| self.count_missing(*first));
         Ok(())
+    }
+
+    /// Counts the records of a segment without a header that were safe, as the headers after it tell: one that never
+    /// got its header had none. Those behind the last header are noticed in the end.
+    fn count_missing(&mut self, first: u64) {
+        let Some((next, _)) = self.index.segments.range(first..).next() else { return };
+        let missing = (*next).min(self.safe.saturating_add(1)).saturating_sub(first);
+        self.report.damaged_records = self.report.damaged_records.saturating_add(missing);
+        self.lost |= missing > 0;
     }
 
     fn without_header(&mut self, first: u64, length: u64) -> Result<(), SpoolError> {

@@ -16,7 +16,7 @@ use tracing::error;
 
 use super::handle::{Durability, Shared, lock, wait};
 use super::index::{Index, Segment};
-use super::writer::{Cut, Writer};
+use super::writer::Writer;
 
 /// `durability = "buffered"`: a power cut costs at most so much.
 const BUFFERED_INTERVAL: Duration = Duration::from_millis(500);
@@ -154,9 +154,12 @@ pub(super) fn give_up(shared: &Shared, writer: &mut Writer, error: &io::Error) -
         Durability::Buffered => index.keep_unsynced(&failed),
     }
     let lost = index.counts.given_up_records.saturating_sub(before);
-    let left = |first: &u64| index.segments.get(first).map_or(0, |segment| segment.length);
-    let cuts = failed.iter().map(|(first, _)| Cut { first: *first, length: left(first) });
-    writer.cuts.extend(cuts.filter(|cut| cut.length == 0 || shared.options.durability == Durability::Sync));
+    for (first, _) in &failed {
+        let left = index.segments.get(first).map_or(0, |segment| segment.length);
+        if left == 0 || shared.options.durability == Durability::Sync {
+            writer.must_cut(*first, left);
+        }
+    }
     writer.abandon(&failed);
     drop(index);
     shared.settled.notify_all();

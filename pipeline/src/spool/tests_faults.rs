@@ -181,6 +181,35 @@ fn the_directory_is_synced_for_a_new_segment_and_for_a_deleted_one() {
     spool.close();
 }
 
+/// The older one was cut first: that failed, a start found the newer ones and trusted the length of the older.
+#[test]
+fn what_was_given_up_is_cut_off_from_the_end_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultyDisk::new();
+    let files = Arc::new(disk.clone());
+    let (spool, _) = Spool::open_unsynced(files, dir.path(), options(200, 1 << 20)).unwrap();
+    let settle = |works: bool| {
+        disk.0.fail_sync.store(!works, SeqCst);
+        let group = sync::plan(&spool.shared);
+        let result = sync::sync(&spool.shared, &group);
+        disk.0.fail_sync.store(false, SeqCst);
+        sync::settle(&spool.shared, &group, &result, Duration::ZERO);
+    };
+    append(&spool, &[vec![1; 50]]).unwrap();
+    settle(true);
+    (0..3).for_each(|_| _ = append(&spool, &[vec![1; 50]]).unwrap());
+    assert_eq!(segments(dir.path()).len(), 2);
+    disk.0.fail_truncate.store(true, SeqCst);
+    settle(false);
+    assert_eq!(segments(dir.path()).len(), 1, "the newer one is gone, the older one not cut");
+    assert!(append(&spool, &frames(1)).is_err());
+    disk.0.fail_truncate.store(false, SeqCst);
+    assert_eq!(append(&spool, &frames(1)).unwrap(), 5);
+    settle(true);
+    assert_eq!(ordinals(&spool), [1, 5]);
+    spool.close();
+}
+
 /// Both were gone after a power cut that took the new one's name: ordinals began again below what consumers had read.
 #[test]
 fn the_last_segment_is_deleted_only_once_the_next_is_on_the_disk() {

@@ -1,5 +1,6 @@
 //! Appending: numbers the records, encodes them and writes them with one system call.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use super::error::AppendError;
@@ -22,18 +23,11 @@ pub(super) struct Writer {
     /// The segment being written; `None`: the next append begins one.
     pub(super) current: Option<Current>,
     pub(super) numbers: Numbers,
-    /// What must be gone from the disk before anything else is taken.
-    pub(super) cuts: Vec<Cut>,
+    /// What must be gone from the disk before anything else is taken: what stays of a segment, by its first ordinal; 0:
+    /// nothing, not even its name. These bytes were refused or given up: who appended them appends them again, so they
+    /// must never come back.
+    cuts: BTreeMap<u64, u64>,
     buffer: Vec<u8>,
-}
-
-/// Bytes that were refused or given up: who appended them appends them again, so they must never come back.
-#[derive(Debug)]
-pub(super) struct Cut {
-    /// The segment, by its first ordinal.
-    pub(super) first: u64,
-    /// What stays of it; 0: nothing, not even its name.
-    pub(super) length: u64,
 }
 
 /// The segment being written.
@@ -47,7 +41,7 @@ pub(super) struct Current {
 
 impl Writer {
     pub(super) fn new(next: u64, current: Option<Current>, numbers: Numbers) -> Writer {
-        Writer { next, current, numbers, cuts: Vec::new(), buffer: Vec::new() }
+        Writer { next, current, numbers, cuts: BTreeMap::new(), buffer: Vec::new() }
     }
 
     /// Leaves the segment being written if its sync failed: the next append begins another.
@@ -56,6 +50,12 @@ impl Writer {
         if self.current.as_ref().is_some_and(hit) {
             self.current = None;
         }
+    }
+
+    /// Takes note of a cut; the shorter counts.
+    pub(super) fn must_cut(&mut self, first: u64, length: u64) {
+        let left = self.cuts.entry(first).or_insert(length);
+        *left = length.min(*left);
     }
 
     fn encode(&mut self, codec: Codec, records: &[NewRecord<'_>]) {
@@ -92,27 +92,32 @@ impl Shared {
     }
 
     /// Cuts off what was refused or given up, and makes that safe. As long as it fails nothing is taken: a record that
-    /// is appended again must not be there twice after a crash.
+    /// is appended again must not be there twice after a crash. From the end of the spool on, since a start doubts the
+    /// length of the last segment only.
     pub(super) fn make_cuts(&self, writer: &mut Writer) -> io::Result<()> {
-        while let Some(Cut { first, length }) = writer.cuts.first() {
-            let path = segment::path(&self.dir, *first);
-            if *length > 0 {
-                let file = self.files.open(&path)?;
-                file.truncate(*length)?;
-                if let Err(error) = file.sync() {
-                    self.lose_unsynced(writer, &error);
-                    return Err(error);
-                }
+        while let Some((&first, &length)) = writer.cuts.last_key_value() {
+            if length > 0 {
+                self.shorten(writer, first, length)?;
             } else {
-                match self.files.remove(&path) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    other => other?,
-                }
-                self.files.sync_dir(&self.dir)?;
+                self.take_away(first)?;
             }
-            writer.cuts.remove(0);
+            writer.cuts.remove(&first);
         }
         Ok(())
+    }
+
+    fn shorten(&self, writer: &mut Writer, first: u64, length: u64) -> io::Result<()> {
+        let file = self.files.open(&segment::path(&self.dir, first))?;
+        file.truncate(length)?;
+        file.sync().inspect_err(|error| self.lose_unsynced(writer, error))
+    }
+
+    fn take_away(&self, first: u64) -> io::Result<()> {
+        match self.files.remove(&segment::path(&self.dir, first)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+        self.files.sync_dir(&self.dir)
     }
 
     /// A sync made on behalf of an append has failed. It stood for all that was written there: a later one would not write what this one
@@ -186,7 +191,8 @@ impl Shared {
         if let Err(error) = write_all_at(&*current.file, &writer.buffer, current.length) {
             if current.file.truncate(current.length).is_err() {
                 // Whole records may have been left behind. They were refused: their ordinals are not used again.
-                writer.cuts.push(Cut { first: current.first, length: current.length });
+                let (first, length) = (current.first, current.length);
+                writer.must_cut(first, length);
                 writer.current = None;
                 writer.next = writer.next.saturating_add(byte_count(records.len()));
             }
