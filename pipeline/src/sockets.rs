@@ -85,7 +85,7 @@ impl<T: Send + 'static> Deref for Lent<T> {
 impl<T: Send + 'static> Drop for Lent<T> {
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take() {
-            let key = std::mem::replace(&mut self.key, ("", Vec::new()));
+            let key = std::mem::take(&mut self.key);
             self.home.lock().insert(key, Box::new(socket));
         }
     }
