@@ -97,17 +97,19 @@ impl Follower {
         }
     }
 
-    /// The file is called so now. True when it has changed since it was looked at.
-    pub fn meet(&mut self, candidate: Candidate) -> bool {
-        let seen = (candidate.size, candidate.modified);
-        let has_changed = seen != self.seen;
-        self.seen = seen;
+    /// True when the file is not as it was when it was looked at.
+    pub fn has_changed(&self, candidate: &Candidate) -> bool {
+        (candidate.size, candidate.modified) != self.seen
+    }
+
+    /// The file is called so, and as large, now.
+    pub fn meet(&mut self, candidate: Candidate) {
+        self.seen = (candidate.size, candidate.modified);
         if candidate.path != self.path {
             self.progress.path = candidate.path.to_string_lossy().into_owned();
             self.path = candidate.path;
         }
         self.place = candidate.place;
-        has_changed
     }
 
     /// The file, to be compared with what may be its copy: as it is open, or else by its name if that is still its own.

@@ -134,15 +134,22 @@ impl Registry {
                 unknown.push(candidate);
                 continue;
             };
+            let Some(follower) = self.followers.get_mut(&id) else { continue };
+            let (has_moved, has_changed) =
+                (follower.path != candidate.path, follower.has_changed(&candidate));
+            // Nobody looks into an archive again that was read to its end: another file may have its inode by now.
+            if follower.progress.done && has_changed {
+                self.lose(id, Why::Missing);
+                unknown.push(candidate);
+                continue;
+            }
+            follower.meet(candidate);
             met.insert(id);
-            if let Some(follower) = self.followers.get_mut(&id) {
-                let has_moved = follower.path != candidate.path;
-                if follower.meet(candidate) || has_moved {
-                    self.dirty.insert(id);
-                }
-                if has_moved {
-                    self.by_path.insert(canonical(&follower.path), id);
-                }
+            if has_moved {
+                self.by_path.insert(canonical(&follower.path), id);
+            }
+            if has_moved || has_changed {
+                self.dirty.insert(id);
             }
         }
         let missed: Vec<u64> = self.followers.keys().filter(|id| !met.contains(id)).copied().collect();

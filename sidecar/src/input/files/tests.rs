@@ -384,9 +384,36 @@ fn files_of_a_stream_are_read_in_their_order() {
     assert!(host.messages.iter().all(|message| message.logger == "a"));
 }
 
+/// The torture found that a file was never read which had got the inode of an archive.
 #[test]
-fn a_failed_sync_makes_lines_be_read_again_and_not_lost() {
-    // The positions after an orderly end and after none at all are the same: those in the spool.
+fn a_file_with_the_inode_of_an_archive_is_another_file() {
+    let mut host = Host::new("");
+    append(&host.log("a.log.1"), "one\n");
+    gzip(&host.log("a.log.1"));
+    host.start().expect(&["one"]);
+    // In place: the inode stays.
+    fs::write(host.log("a.log.1.gz"), "two\n").unwrap();
+    fs::rename(host.log("a.log.1.gz"), host.log("b.log")).unwrap();
+    host.expect(&["one", "two"]);
+}
+
+/// The torture found that the archive of a file was read again which had been renamed a moment before.
+#[test]
+fn the_archive_of_a_file_that_goes_by_another_name_is_known() {
+    let mut host = Host::new("");
+    append(&host.log("a.log"), "half");
+    append(&host.log("b.log"), "there\n");
+    host.start().expect(&["there"]);
+    append(&host.log("a.log"), " a line\n");
+    fs::rename(host.log("a.log"), host.log("a.log.1")).unwrap();
+    gzip(&host.log("a.log.1"));
+    host.expect(&["there", "half a line"]);
+    std::thread::sleep(Duration::from_secs(3));
+    host.expect(&["there", "half a line"]);
+}
+
+#[test]
+fn positions_are_found_in_the_spool_when_their_table_is_gone() {
     let mut host = Host::new("");
     append(&host.log("a.log"), "one\n");
     host.start().expect(&["one"]);
