@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cpu_time::ThreadTime;
 use metlog_core::{
     Timestamp,
     wire::batch::{Batch, Role},
@@ -48,8 +49,9 @@ pub const ROLLUP_TYPE: &str = "statmetric";
 /// How often accumulators are saved: what came by statsd since is lost in a crash.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// With very many names a save takes long: then it is made less often, so that it takes at most this part of the time.
-const SAVE_SHARE: u32 = 20;
+/// With very many names or values a save is much work: then it is made less often, so that it takes at most this part of a
+/// core.
+const SAVE_SHARE: u32 = 100;
 
 /// Bytes read from the spool at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -73,7 +75,7 @@ pub struct RollupConsumer {
     counters: Counters,
     quiet: Quiet,
     saved_at: Instant,
-    /// What the last save took.
+    /// CPU time that the last save took.
     save_time: Duration,
     /// True when a crash now would find the outbox: what is appended before could be summed and sent again.
     outbox_saved: bool,
@@ -277,7 +279,7 @@ impl RollupConsumer {
     /// Saves what was taken aside and puts it back.
     fn save_aside(&mut self, state: State) {
         self.cursor.state = state;
-        let started = Instant::now();
+        let started = ThreadTime::now();
         let saved = self.cursor.save();
         (self.saved_at, self.save_time) = (Instant::now(), started.elapsed());
         self.sums.put_back(mem::take(&mut self.cursor.state));

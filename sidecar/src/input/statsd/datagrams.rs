@@ -16,19 +16,19 @@ use metlog_pipeline::{counters::Counters, stop::Stop, waiter::Waiter};
 
 use super::{
     Messages, Taker,
-    receive::{BATCH, Packets, dropped},
+    receive::{Packets, dropped, receive_buffer},
 };
 use crate::{
     input::drain,
     rollup::{SharedRollup, StatsdInput},
 };
 
-/// How long it rests when few packets have come: at a million packets a second 200 come meanwhile, which the smallest usual
-/// receive buffer holds (212,992 bytes, 256 to 768 for a small packet).
-const REST: Duration = Duration::from_micros(200);
+/// Bytes of receive buffer for each microsecond of rest: a small packet takes 768 of them, so that 2.6 million packets a
+/// second are more than loopback brings.
+const BUFFER_PER_MICRO: usize = 2_048;
 
-/// So many packets in one call, and it does not rest.
-const BUSY: usize = BATCH / 4;
+/// Bounds of the rest. Each costs a switch of threads, so that a longer one would spare nothing.
+const REST: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(1));
 
 /// How often the kernel is asked what it has dropped.
 const DROPS_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,6 +43,7 @@ pub struct Datagrams<S> {
     taker: Taker,
     counters: Counters,
     packets: Packets,
+    rest: Duration,
     /// Texts of source addresses; nothing where all packets come from this host.
     sources: Option<HashMap<IpAddr, String>>,
     drops: Drops,
@@ -62,12 +63,15 @@ impl<S: Deref<Target: AsRawFd>> Datagrams<S> {
     pub fn new(socket: S, by_sender: bool, rollup: SharedRollup, messages: &Messages) -> Self {
         let (input, counters) = (messages.input(), messages.counters());
         let told = dropped(socket.as_raw_fd()).unwrap_or(0);
+        let micros = receive_buffer(socket.as_raw_fd()) / BUFFER_PER_MICRO;
+        let rest = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)).clamp(REST.0, REST.1);
         Self {
             socket,
             input,
             taker: Taker::new(input, rollup, messages.for_thread(), counters.clone()),
             counters,
             packets: Packets::new(),
+            rest,
             sources: by_sender.then(HashMap::new),
             drops: Drops { told, asked: Instant::now(), is_open: false },
         }
@@ -78,12 +82,12 @@ impl<S: Deref<Target: AsRawFd>> Datagrams<S> {
         let waiter = Waiter::new(stop);
         while !stop.is_set() {
             match self.receive() {
-                0 => self.wait(&waiter),
-                taken if taken < BUSY => thread::sleep(REST),
-                _ => {}
+                (0, _) => self.wait(&waiter),
+                (_, false) => thread::sleep(self.rest),
+                (_, true) => {}
             }
         }
-        drain(|| self.receive() > 0);
+        drain(|| self.receive().0 > 0);
         self.tell_drops();
     }
 
@@ -91,15 +95,17 @@ impl<S: Deref<Target: AsRawFd>> Datagrams<S> {
     fn wait(&mut self, waiter: &Waiter) {
         let until_asked = DROPS_INTERVAL.saturating_sub(self.drops.asked.elapsed());
         if waiter.descriptor(&*self.socket, self.drops.is_open.then_some(until_asked)) {
-            thread::sleep(REST);
+            thread::sleep(self.rest);
         } else if self.drops.is_open {
             self.tell_drops();
         }
     }
 
-    /// Takes what has come; how many packets it was.
-    fn receive(&mut self) -> usize {
-        let Ok(taken) = self.packets.receive(self.socket.as_raw_fd()) else { return 0 };
+    /// Takes what has come; how many packets it was, and whether there may be more.
+    fn receive(&mut self) -> (usize, bool) {
+        let Ok((taken, may_be_more)) = self.packets.receive(self.socket.as_raw_fd()) else {
+            return (0, false);
+        };
         self.drops.is_open |= taken > 0;
         if self.drops.is_open && self.drops.asked.elapsed() >= DROPS_INTERVAL {
             self.tell_drops();
@@ -121,7 +127,7 @@ impl<S: Deref<Target: AsRawFd>> Datagrams<S> {
             };
             (packet.bytes.get(..end).unwrap_or_default(), named(packet.source))
         }));
-        taken
+        (taken, may_be_more)
     }
 
     fn tell_drops(&mut self) {

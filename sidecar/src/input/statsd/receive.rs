@@ -7,7 +7,7 @@
 use std::{io, mem, net::IpAddr, os::fd::RawFd, ptr};
 
 /// Datagrams taken by one call at most.
-pub(super) const BATCH: usize = 64;
+const BATCH: usize = 64;
 
 /// Largest datagram of UDP; a unix socket may bring larger ones, which are cut.
 const SLOT: usize = 65_536;
@@ -42,8 +42,8 @@ impl Packets {
         Self { buffer: vec![0; BATCH * SLOT], received: Vec::with_capacity(BATCH), slots: BATCH / 8 }
     }
 
-    /// Takes what lies in the socket, without waiting; how many datagrams it was.
-    pub(super) fn receive(&mut self, socket: RawFd) -> io::Result<usize> {
+    /// Takes what lies in the socket, without waiting; how many datagrams it was, and whether there may be more.
+    pub(super) fn receive(&mut self, socket: RawFd) -> io::Result<(usize, bool)> {
         self.received.clear();
         let mut addresses: [libc::sockaddr_in6; BATCH] = unsafe {
             // SAFETY: all zeroes are a valid `sockaddr_in6`: it is made of integers.
@@ -78,8 +78,9 @@ impl Packets {
                 source: if header.msg_hdr.msg_namelen == 0 { None } else { source(address) },
             });
         }
+        let may_be_more = taken == self.slots;
         self.slots = (taken * 2).clamp(BATCH / 8, BATCH);
-        Ok(taken)
+        Ok((taken, may_be_more))
     }
 
     /// What the last call took.
@@ -99,6 +100,17 @@ fn source(address: &libc::sockaddr_in6) -> Option<IpAddr> {
         libc::AF_INET6 => Some(IpAddr::from(address.sin6_addr.s6_addr).to_canonical()),
         _ => None,
     }
+}
+
+/// Bytes that the kernel gives a socket's receive buffer, its own bookkeeping counted in.
+pub(super) fn receive_buffer(socket: RawFd) -> usize {
+    let mut bytes: libc::c_int = 0;
+    let mut length = libc::socklen_t::try_from(size_of_val(&bytes)).unwrap_or(0);
+    let result = unsafe {
+        // SAFETY: the kernel writes at most `length` bytes, the size of `bytes`, an integer.
+        libc::getsockopt(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, (&raw mut bytes).cast(), &raw mut length)
+    };
+    if result == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
 }
 
 /// How many datagrams the kernel has dropped since the socket was made, because there was no room for them.
@@ -157,7 +169,7 @@ mod tests {
         let (sender, socket) = UnixDatagram::pair().unwrap();
         sender.send(&vec![7; SLOT + 1]).unwrap();
         let mut packets = Packets::new();
-        assert_eq!(packets.receive(socket.as_raw_fd()).unwrap(), 1);
+        assert_eq!(packets.receive(socket.as_raw_fd()).unwrap(), (1, false));
         let packet = packets.iter().next().unwrap();
         assert!(packet.is_cut && packet.source.is_none());
         assert_eq!(packet.bytes.len(), SLOT);
@@ -173,7 +185,7 @@ mod tests {
         }
         let mut packets = Packets::new();
         let mut received = 0;
-        while let Ok(taken) = packets.receive(socket.as_raw_fd()) {
+        while let Ok((taken, _)) = packets.receive(socket.as_raw_fd()) {
             received += taken;
         }
         let dropped = usize::try_from(dropped(socket.as_raw_fd()).unwrap()).unwrap();
