@@ -19,7 +19,7 @@ use std::{
 
 use metlog_core::{
     Client, Error, Options, Severity,
-    client::Count,
+    client::{Count, FieldSet},
     config::Settings,
     fields,
     filter::{SeverityMax, TypeBlacklist},
@@ -179,7 +179,7 @@ fn main() -> ExitCode {
         }),
         measure("metlog: counter as a message", || burst(&ours, |client| client.incr("sync.auth.ok"))),
         measure("metlog: counter from a template", || {
-            burst(&ours, |client| client.send_template(&counter, &Count::Int(1)))
+            burst(&ours, |client| client.send_template(&counter, &Count::Int(1), &FieldSet::default()))
         }),
         measure("metlog: refused by its severity", || burst(&refused, |client| client.info("x"))),
         measure("metlog: refused by a filter of types", || burst(&filtered, send)),

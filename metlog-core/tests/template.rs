@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use metlog_core::{
     Client, Message, Options, Severity, Timestamp,
-    client::Count,
+    client::{Count, FieldSet},
     fields,
     filter::{Filter, TypeBlacklist},
     sample::Rate,
@@ -52,6 +52,7 @@ proptest! {
         payload in ".{0,40}",
         name in ".{0,40}",
         number in any::<i64>(),
+        own in 0..=2_usize,
     ) {
         let (client, captured) = client();
         let pairs: [(&str, &dyn Encode); 2] = [("name", &name), ("number", &number)];
@@ -63,10 +64,14 @@ proptest! {
             ..Options::default()
         };
         client.metlog(&kind, options);
-        client.send_template(&client.template(&kind, &options), &payload);
+        client.send_template(&client.template(&kind, &options), &payload, &FieldSet::default());
+        let (own, more) = pairs.split_at(own);
+        let template = client.template(&kind, &Options { fields: fields(own), ..options });
+        client.send_template(&template, &payload, &fields(more));
         let records = records(&client, &captured);
-        prop_assert_eq!(records.len(), 2);
+        prop_assert_eq!(records.len(), 3);
         prop_assert_eq!(&records[0], &records[1]);
+        prop_assert_eq!(&records[0], &records[2]);
     }
 }
 
@@ -78,7 +83,7 @@ fn a_counter_of_a_template_is_a_counter() {
     let pairs: [(&str, &dyn Encode); 2] = [("name", &"clicks"), ("rate", &rate)];
     let options = Options { fields: fields(&pairs), ..Options::default() };
     let template = client.template("counter", &options);
-    client.send_template(&template, &Count::Int(-70_000));
+    client.send_template(&template, &Count::Int(-70_000), &FieldSet::default());
     let records = records(&client, &captured);
     assert_eq!((records.len(), &records[0]), (2, &records[1]));
 }
@@ -89,7 +94,7 @@ fn the_time_is_that_of_each_call() {
     let template = client.template("x", &Options::default());
     let before = Timestamp::now();
     std::thread::sleep(Duration::from_millis(20));
-    client.send_template(&template, &"");
+    client.send_template(&template, &"", &FieldSet::default());
     assert!(client.flush(SOON));
     let messages: Vec<Message> = captured.messages();
     let passed = messages[0].timestamp.as_nanos() - before.as_nanos();
@@ -111,7 +116,7 @@ fn filters_see_each_of_them() {
     let client = Client::builder().filter(blacklist).filter(OnlyLogger("app")).sender(memory).build();
     for (kind, logger) in [("unwanted", "app"), ("wanted", "other"), ("wanted", "app")] {
         let options = Options { logger: Some(logger), ..Options::default() };
-        client.send_template(&client.template(kind, &options), &"");
+        client.send_template(&client.template(kind, &options), &"", &FieldSet::default());
     }
     assert!(client.flush(SOON));
     assert_eq!((captured.messages().len(), client.stats().refused.get(Reason::Filtered)), (1, 2));
@@ -122,6 +127,6 @@ fn after_the_close_it_is_refused_and_counted() {
     let (client, _captured) = client();
     let template = client.template("x", &Options::default());
     client.close(SOON);
-    client.send_template(&template, &"");
+    client.send_template(&template, &"", &FieldSet::default());
     assert_eq!(client.stats().refused.get(Reason::Closed), 1);
 }

@@ -24,6 +24,7 @@ use crate::{
     client::Client,
     columns::{self, Arguments, Columns},
     handles,
+    names::Known,
     state::State,
     text, value,
 };
@@ -94,6 +95,13 @@ pub(crate) fn send(
     })
 }
 
+/// The type of a message: one that comes often, or any other and its text.
+#[derive(Clone, Copy)]
+enum Type<'a, 'py> {
+    Known(&'a Known),
+    Other(&'a Bound<'py, PyAny>, &'a str),
+}
+
 /// Sends a message of a type, a text and fields that are read as they are; false, and nothing is sent, for any other.
 /// Most messages are of this kind, and are not copied on the way.
 fn send_plain(
@@ -103,16 +111,28 @@ fn send_plain(
     arguments: &Arguments<'_, '_>,
 ) -> Result<bool, Reason> {
     let Arguments { logger: None, severity: None, payload, fields } = arguments else { return Ok(false) };
-    let payload = payload.map_or(Some(""), value::plain_text);
-    let (Some(kind), Some(payload)) = (value::plain_text(kind), payload) else { return Ok(false) };
+    let Some(payload) = payload.map_or(Some(""), value::plain_text) else { return Ok(false) };
     // As large ones are looked at where all are.
     if payload.len() > LONG_PAYLOAD || bound::current(py).is_some() {
         return Ok(false);
     }
+    let kind = match state.names.get(kind) {
+        Some(known) => Type::Known(known),
+        None => match value::plain_text(kind) {
+            Some(text) => Type::Other(kind, text),
+            None => return Ok(false),
+        },
+    };
     let send = |count, pairs: &[u8]| {
         let fields = FieldSet::Encoded { count, pairs: Encoded(pairs) };
-        let options = Options { payload: Some(&payload), fields, ..state.defaults().options() };
-        state.core.metlog(kind, options);
+        match kind {
+            Type::Known(known) => known.send_as_type(py, state, payload, &fields),
+            Type::Other(kind, text) => {
+                state.names.offer(kind, text);
+                let options = Options { payload: Some(&payload), fields, ..state.defaults().options() };
+                state.core.metlog(text, options);
+            }
+        }
     };
     match fields {
         None => send(0, &[]),

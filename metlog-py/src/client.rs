@@ -52,13 +52,13 @@ pub(crate) struct Client {
 
 /// A `payload` argument: the empty text unless it is given; `None` is a payload too.
 #[derive(Default)]
-struct Payload<'py>(Option<Object<'py>>);
+struct Payload<'a, 'py>(Option<Borrowed<'a, 'py, PyAny>>);
 
-impl<'py> FromPyObject<'_, 'py> for Payload<'py> {
+impl<'a, 'py> FromPyObject<'a, 'py> for Payload<'a, 'py> {
     type Error = Infallible;
 
-    fn extract(given: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
-        Ok(Self(Some(given.to_owned())))
+    fn extract(given: Borrowed<'a, 'py, PyAny>) -> Result<Self, Self::Error> {
+        Ok(Self(Some(given)))
     }
 }
 
@@ -151,10 +151,10 @@ impl Client {
         r#type: &Object<'_>,
         logger: Option<&Object<'_>>,
         severity: Option<&Object<'_>>,
-        payload: Payload<'_>,
+        payload: Payload<'_, '_>,
         fields: Option<&Object<'_>>,
     ) -> PyResult<()> {
-        calls::send(slf, r#type, &Arguments { logger, severity, payload: payload.0.as_ref(), fields })
+        calls::send(slf, r#type, &Arguments { logger, severity, payload: payload.0.as_deref(), fields })
     }
 
     /// Counts `count`, sending a share `rate` of the calls.

@@ -1,4 +1,4 @@
-//! The names that a client is called with most, found by where they lie.
+//! The names and types that a client is called with most, found by where they lie.
 //!
 //! Most names are literals: the same object at each call. For those a comparison of addresses stands in for reading the
 //! text, its hash and a look into the thread's own map, and what a message says of the name is encoded once. The object is
@@ -12,7 +12,7 @@ use std::sync::{
 use metlog_core::{
     Options,
     aggregate::{Counter, Gauge, Timer},
-    client::{Count, Template, fields},
+    client::{Count, FieldSet, Template, fields},
     sample::Rate,
     value::Encode,
 };
@@ -47,6 +47,8 @@ pub(crate) struct Known {
     timer: OnceLock<Timer>,
     /// Of a counter, a gauge and a timer.
     messages: [OnceLock<Template>; 3],
+    /// Of messages of which it is the type.
+    as_type: OnceLock<Template>,
 }
 
 impl Names {
@@ -111,6 +113,7 @@ impl Known {
             gauge: OnceLock::new(),
             timer: OnceLock::new(),
             messages: Default::default(),
+            as_type: OnceLock::new(),
         }
     }
 
@@ -150,7 +153,15 @@ impl Known {
             let options = Options { fields: fields(&own), ..state.defaults().options() };
             state.core.template(metric.kind(), &options)
         });
-        state.core.send_template(template, &value);
+        state.core.send_template(template, &value, &FieldSet::default());
+    }
+
+    /// Sends a message of which this is the type.
+    #[inline]
+    pub(crate) fn send_as_type(&self, py: Python<'_>, state: &State, payload: &str, fields: &FieldSet<'_>) {
+        let template =
+            self.as_type.get_or_init(|| state.core.template(self.text(py), &state.defaults().options()));
+        state.core.send_template(template, &payload, fields);
     }
 
     fn text<'a>(&'a self, py: Python<'a>) -> &'a str {

@@ -57,6 +57,30 @@ def test_a_name_that_comes_often_is_kept_and_one_that_is_made_for_each_call_is_n
     assert len({sys.getrefcount(name) for name in made}) == 1
 
 
+@pytest.mark.parametrize("fields", [None, {}, {"userid": 25, "path": "/"}])
+def test_a_type_that_comes_often_says_what_it_said_the_first_time(client, sent, fields):
+    for number in range(OFTEN):
+        client.metlog("services", payload=str(number), fields=fields)
+    messages = told(sent())
+    assert [message.pop("payload") for message in messages] == [str(number) for number in range(OFTEN)]
+    assert (
+        messages
+        == [
+            {"type": "services", "logger": "app", "severity": 6, "fields": fields or {}},
+        ]
+        * OFTEN
+    )
+
+
+def test_one_text_may_be_a_name_and_a_type(client, sent):
+    for _ in range(OFTEN):
+        client.incr("n"), client.metlog("n", payload="text", fields={"a": 1})
+    assert {(m["type"], m["payload"], tuple(m["fields"])) for m in sent()} == {
+        ("counter", "1", ("name", "rate")),
+        ("n", "text", ("a",)),
+    }
+
+
 def test_more_names_than_are_kept_all_arrive(client, sent):
     names = [f"name.{number}" for number in range(1_000)]
     for _ in range(OFTEN):
