@@ -242,7 +242,7 @@ impl Accumulators {
             };
             refused.note(place.update(&mut self.sets, &mut self.books, join), entry.samples);
         }
-        self.books.merge(later.books);
+        self.books.merge(&later.books);
         refused.0
     }
 

@@ -183,7 +183,7 @@ impl Books {
         self.refused.clear();
     }
 
-    pub(super) fn merge(&mut self, later: Self) {
+    pub(super) fn merge(&mut self, later: &Self) {
         let Overflow { names, timer_values, set_members } = later.overflow;
         self.overflow.names += names;
         self.overflow.timer_values += timer_values;

@@ -132,10 +132,10 @@ mod tests {
     #[test]
     fn a_frequent_shape_is_kept_among_any_number_of_rare_ones() {
         let mut families = Families::default();
-        let letters = |number: usize| number.to_string().replace(|digit: char| digit.is_ascii_digit(), "x");
-        for number in 0..10_000_usize {
+        let letters = |number: u32| number.to_string().replace(|digit: char| digit.is_ascii_digit(), "x");
+        for number in 0..10_000_u32 {
             families.add("user.1.hits");
-            families.add(&format!("{}{}", letters(number), char::from_u32(0x4e00 + number as u32).unwrap()));
+            families.add(&format!("{}{}", letters(number), char::from_u32(0x4e00 + number).unwrap()));
         }
         assert_eq!(families.counts.len(), MAX_FAMILIES);
         assert_eq!(families.worst()[0], ("user.#.hits".to_owned(), 10_000));
