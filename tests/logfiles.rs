@@ -20,9 +20,9 @@ use std::{
 use metlog_tests::{PATIENCE, Setup, System, text, wait_until};
 
 /// Lines of the short form.
-const LINES: u64 = 30_000;
+const LINES: u64 = 20_000;
 
-/// Times the sidecar is killed, for so many lines.
+/// The sidecar is killed after so many lines, or after a twentieth of all.
 const LINES_A_KILL: u64 = 3_000;
 
 /// Writes numbered lines and rotates their file.
@@ -188,29 +188,36 @@ fn every_line_arrives_once_however_files_are_rotated_and_whenever_the_sidecar_di
 
     let mut kills = 0;
     while !ended.load(Ordering::SeqCst) {
-        let until = written.load(Ordering::SeqCst) + LINES_A_KILL;
+        let until = written.load(Ordering::SeqCst) + LINES_A_KILL.max(lines / 20);
         wait_until("lines to be written", || written.load(Ordering::SeqCst) >= until.min(lines));
-        system.sidecar.kill();
         kills += 1;
-        std::thread::sleep(Duration::from_millis(kills * 37 % 200));
-        system.sidecar.restart();
-        // Each line is delivered in the order of its file; so many have arrived that a file of older lines may go.
+        kill(&mut system, Duration::from_millis(kills * 37 % 200));
+        // So many have arrived that a file of older lines may go.
         arrived.store(first_missing(&numbers(&system)), Ordering::SeqCst);
     }
     let ways = thread.join().unwrap();
     println!("{kills} kills, rotations: {ways:?}");
     assert!(ways.keys().filter(|way| **way != "nothing").count() >= 3, "{ways:?}");
+    check(&system, lines);
+}
+
+fn kill(system: &mut System, pause: Duration) {
+    system.sidecar.kill();
+    std::thread::sleep(pause);
+    system.sidecar.restart();
+}
+
+/// Every line once, and no more a moment later.
+fn check(system: &System, lines: u64) {
     let deadline = Instant::now() + PATIENCE;
-    while first_missing(&numbers(&system)) < lines && Instant::now() < deadline {
+    while first_missing(&numbers(system)) < lines && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(100));
     }
     // What is read twice would come within a scan.
     std::thread::sleep(Duration::from_secs(1));
-    let numbers = numbers(&system);
     let mut times: BTreeMap<u64, usize> = (0..lines).map(|number| (number, 0)).collect();
-    numbers.iter().for_each(|number| *times.entry(*number).or_insert(0) += 1);
-    let wrong: Vec<String> =
-        ranges(times.iter().filter(|(_, times)| **times != 1).map(|(number, times)| (*number, *times)));
+    numbers(system).iter().for_each(|number| *times.entry(*number).or_insert(0) += 1);
+    let wrong = ranges(times.into_iter().filter(|(_, times)| *times != 1));
     assert!(wrong.is_empty(), "lines by how often they arrived: {wrong:?}\n{}", system.sidecar.log());
 }
 

@@ -206,7 +206,7 @@ impl Registry {
         for known in known.filter(|known| stem(known.path.as_ref()) == name) {
             match look.holds(known) {
                 Likeness::Same if furthest.is_none_or(|other| other.offset < known.offset) => {
-                    furthest = Some(known)
+                    furthest = Some(known);
                 }
                 Likeness::Unclear => return Ok(Verdict::Copy),
                 _ => {}
