@@ -34,6 +34,9 @@ const SCAN_PAUSE: Duration = Duration::from_millis(20);
 /// How often files are closed and positions saved.
 const TIDY: Duration = Duration::from_secs(1);
 
+/// How long a full spool is waited for before the next try.
+const RETRY: Duration = Duration::from_millis(100);
+
 /// Turns that a file has in one round while others wait.
 const TURNS: usize = 4;
 
@@ -109,7 +112,8 @@ impl FilesInput {
                 self.listing |= !self.registry.touch(path);
             }
         }
-        self.save();
+        let saved = self.positions.save();
+        self.tell(saved);
     }
 
     /// Until something has changed, or there is something to do without.
@@ -234,20 +238,29 @@ impl FilesInput {
         }
     }
 
-    /// Puts what was gathered into the spool; false when it could not be.
+    /// Puts what was gathered into the spool; false when the daemon is to stop before there is room for it.
     fn store(&mut self, stop: &Stop) -> bool {
-        match self.sink.store(stop) {
-            Stored::Done(places) => {
-                self.positions.apply(places);
-                true
+        loop {
+            match self.sink.store() {
+                Stored::Done(places) => {
+                    self.positions.apply(places);
+                    return true;
+                }
+                Stored::OutOfOrder => {
+                    self.positions.recover();
+                    self.registry.reset(&self.positions);
+                    self.scanned_at = None;
+                    return true;
+                }
+                Stored::Waits => {
+                    // What the positions hold back must not be what the spool has no room for.
+                    let saved = self.positions.save_if_behind();
+                    self.tell(saved);
+                    if stop.wait(RETRY) {
+                        return false;
+                    }
+                }
             }
-            Stored::OutOfOrder => {
-                self.positions.recover();
-                self.registry.reset(&self.positions);
-                self.scanned_at = None;
-                true
-            }
-            Stored::Stopped => false,
         }
     }
 
@@ -261,14 +274,16 @@ impl FilesInput {
         for (id, follower) in &mut self.registry.followers {
             follower.close_if_idle(too_many && !self.registry.dirty.contains(id));
         }
-        if let Err(error) = self.positions.save_if_due() {
-            self.quiet.say("save", || error!(%error, "positions of log files not saved"));
-        }
+        let saved = self.positions.save_if_due();
+        self.tell(saved);
     }
 
-    fn save(&mut self) {
-        if let Err(error) = self.positions.save() {
-            error!(%error, "positions of log files not saved; they are found in the spool");
+    fn tell(&mut self, saved: io::Result<()>) {
+        if let Err(error) = saved {
+            self.quiet.say(
+                "save",
+                || error!(%error, "positions of log files not saved; they are found in the spool"),
+            );
         }
     }
 }

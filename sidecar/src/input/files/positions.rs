@@ -148,12 +148,18 @@ impl Positions {
     /// # Errors
     /// When the file system refuses; the last save still counts.
     pub fn save_if_due(&mut self) -> io::Result<()> {
-        if self.saved_at.elapsed() < SAVE_INTERVAL
-            || !self.has_changed && self.spool.synced() <= self.cursor.through()
-        {
+        if self.saved_at.elapsed() < SAVE_INTERVAL {
             return Ok(());
         }
-        self.save()
+        if self.has_changed { self.save() } else { self.save_if_behind() }
+    }
+
+    /// Saves the table when it holds back records of the spool.
+    ///
+    /// # Errors
+    /// As [`Positions::save`].
+    pub fn save_if_behind(&mut self) -> io::Result<()> {
+        if self.spool.synced() > self.cursor.through() { self.save() } else { Ok(()) }
     }
 
     /// Saves the table.

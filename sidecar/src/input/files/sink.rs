@@ -1,6 +1,6 @@
 //! Gathers the lines of an input into batches and puts them into the spool, each with the places of its files.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, mem};
 
 use metlog_core::{
     Timestamp,
@@ -11,7 +11,6 @@ use metlog_pipeline::{
     intake::{Intake, Refused},
     producer::OwnProducer,
     quiet::Quiet,
-    stop::Stop,
 };
 use tracing::{error, info};
 
@@ -24,9 +23,6 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// Or when it has lines of so many files.
 const BATCH_FILES: usize = 1_000;
 
-/// How long a full spool is waited for before the next try.
-const RETRY: Duration = Duration::from_millis(100);
-
 /// What came of putting a batch into the spool.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Stored {
@@ -34,8 +30,8 @@ pub enum Stored {
     Done(Vec<Progress>),
     /// A failed sync has taken away batches before it: all positions are to be recovered.
     OutOfOrder,
-    /// The daemon stops before there was room.
-    Stopped,
+    /// It waits for room.
+    Waits,
 }
 
 /// The batch that is being gathered.
@@ -45,6 +41,8 @@ pub struct Sink {
     id: ProducerId,
     batch: Option<Builder>,
     places: BTreeMap<u64, Progress>,
+    /// What the spool had no room for, and its places.
+    waiting: Option<(Vec<u8>, Vec<Progress>)>,
     counters: Counters,
     /// `files.<name>`, the label of the counters.
     input: String,
@@ -70,6 +68,7 @@ impl Sink {
             id,
             batch: None,
             places: BTreeMap::new(),
+            waiting: None,
             counters,
             input: format!("files.{name}"),
             counts: Counts::default(),
@@ -111,30 +110,30 @@ impl Sink {
             || self.places.len() >= BATCH_FILES
     }
 
-    /// Puts what was gathered into the spool, waiting for room if need be: the files wait as well.
-    pub fn store(&mut self, stop: &Stop) -> Stored {
-        let places: Vec<Progress> = std::mem::take(&mut self.places).into_values().collect();
+    /// Puts what was gathered into the spool. What it has no room for waits here, and so do the files.
+    pub fn store(&mut self) -> Stored {
         self.tell();
-        let Some(mut batch) = self.batch.take() else { return Stored::Done(places) };
-        batch.header_mut().place = write_place(&places);
-        let frame = self.producer.finish(batch);
-        loop {
-            match self.intake.take_in_order(&frame) {
-                Ok(_) => return Stored::Done(places),
-                Err(Refused::OutOfOrder { .. }) => return self.out_of_order(),
-                Err(error) => {
-                    let full = matches!(&error, Refused::Spool(error) if error.is_full());
-                    if full {
-                        self.quiet.say("full", || info!(%error, "log files wait for room in the spool"));
-                    } else {
-                        self.quiet.say("spool", || error!(%error, "log files wait for the spool"));
-                    }
-                }
+        let Some((frame, places)) = self.waiting.take().or_else(|| self.finish()) else {
+            return Stored::Done(mem::take(&mut self.places).into_values().collect());
+        };
+        match self.intake.take_in_order(&frame) {
+            Ok(_) => return Stored::Done(places),
+            Err(Refused::OutOfOrder { .. }) => return self.out_of_order(),
+            Err(Refused::Spool(error)) if error.is_full() => {
+                self.quiet.say("full", || info!(%error, "log files wait for room in the spool"));
             }
-            if stop.wait(RETRY) {
-                return Stored::Stopped;
-            }
+            Err(error) => self.quiet.say("spool", || error!(%error, "log files wait for the spool")),
         }
+        self.waiting = Some((frame, places));
+        Stored::Waits
+    }
+
+    /// The frame of what was gathered, with the places of its files.
+    fn finish(&mut self) -> Option<(Vec<u8>, Vec<Progress>)> {
+        let mut batch = self.batch.take()?;
+        let places: Vec<Progress> = mem::take(&mut self.places).into_values().collect();
+        batch.header_mut().place = write_place(&places);
+        Some((self.producer.finish(batch), places))
     }
 
     /// The numbers of this batch were never taken: they are given anew.
@@ -149,7 +148,7 @@ impl Sink {
     }
 
     fn tell(&mut self) {
-        let counts = std::mem::take(&mut self.counts);
+        let counts = mem::take(&mut self.counts);
         if counts.lines > 0 {
             self.counters.add("received_messages", &[("input", &self.input)], counts.lines);
         }

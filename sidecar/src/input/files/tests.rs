@@ -60,7 +60,8 @@ impl Host {
     }
 
     fn open(&mut self) {
-        let intake = Intake::open(&self.dir.path().join("data"), SpoolOptions::default()).unwrap();
+        let options = SpoolOptions { segment_bytes: 1 << 20, max_bytes: 8 << 20, ..SpoolOptions::default() };
+        let intake = Intake::open(&self.dir.path().join("data"), options).unwrap();
         let from = self.reader.as_ref().map_or(1, Reader::position);
         self.reader = Some(intake.spool().reader(from));
         self.intake = Some(intake);
@@ -410,6 +411,28 @@ fn the_archive_of_a_file_that_goes_by_another_name_is_known() {
     host.expect(&["there", "half a line"]);
     std::thread::sleep(Duration::from_secs(3));
     host.expect(&["there", "half a line"]);
+}
+
+#[test]
+fn files_wait_for_a_full_spool_and_never_hold_it_full() {
+    let mut host = Host::new("");
+    let lines: Vec<String> = (0..20_000).map(|number| format!("{number} {}", "x".repeat(1_000))).collect();
+    append(&host.log("a.log"), &format!("{}\n", lines.join("\n")));
+    let spool = host.intake.as_ref().unwrap().spool().clone();
+    spool.register("test", 0);
+    host.start();
+    let deadline = Instant::now() + PATIENCE;
+    while !spool.is_full() {
+        assert!(Instant::now() < deadline, "the spool is never full");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    while host.messages.len() < lines.len() {
+        assert!(Instant::now() < deadline, "{} of {}", host.messages.len(), lines.len());
+        host.read(Duration::from_millis(20));
+        host.intake.as_ref().unwrap().checkpoint();
+        spool.release("test", host.reader.as_ref().unwrap().position() - 1);
+    }
+    assert_eq!(host.payloads(), lines);
 }
 
 #[test]
