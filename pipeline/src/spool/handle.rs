@@ -256,7 +256,10 @@ impl Spool {
         self.shared.settled.notify_all();
         let Some(_until_all_is_saved) = owned.lock.take() else { return };
         let mut writer = lock(&self.shared.writer);
-        let (safe, next) = (lock(&self.shared.index).safe(), writer.next);
+        // What is to be cut off and could not be is still there, and was not synced: a start must not trust it.
+        let (uncut, next) = (writer.first_cut(), writer.next);
+        let safe =
+            lock(&self.shared.index).safe().min(uncut.map_or(u64::MAX, |first| first.saturating_sub(1)));
         if let Err(error) = writer.numbers.save(safe, next) {
             warn!(%error, "last ordinal not saved; the next start goes by the segments alone");
         }

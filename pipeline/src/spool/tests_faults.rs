@@ -1,5 +1,6 @@
 //! What a spool does when the disk refuses to write or to sync.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use super::damage::Damaged;
 use super::files::Files;
+use super::numbers::Meta;
 use super::scan::Damage;
 use super::testing::*;
 use super::*;
@@ -138,9 +140,7 @@ fn a_refused_append_that_cannot_be_cut_back_never_mixes_with_later_ones() {
 fn a_failed_sync_of_a_cut_gives_up_what_was_not_synced_before_it() {
     for planned_before in [true, false] {
         let dir = tempfile::tempdir().unwrap();
-        let disk = FaultyDisk::new();
-        let files = Arc::new(disk.clone());
-        let (spool, _) = Spool::open_unsynced(files, dir.path(), options(10_000, 1 << 20)).unwrap();
+        let (disk, spool) = by_hand(dir.path(), 10_000);
         append(&spool, &frames(3)).unwrap();
         let group = planned_before.then(|| sync::plan(&spool.shared));
         disk.0.room.store(10, SeqCst);
@@ -181,33 +181,60 @@ fn the_directory_is_synced_for_a_new_segment_and_for_a_deleted_one() {
     spool.close();
 }
 
+/// A spool without a thread, which syncs when told to.
+fn by_hand(dir: &Path, segment_bytes: u64) -> (FaultyDisk, Spool) {
+    let disk = FaultyDisk::new();
+    let files = Arc::new(disk.clone());
+    let (spool, _) = Spool::open_unsynced(files, dir, options(segment_bytes, 1 << 20)).unwrap();
+    (disk, spool)
+}
+
+/// Syncs a group, or fails to; runs `before` before anybody is told.
+fn settle(disk: &FaultyDisk, spool: &Spool, works: bool, before: impl FnOnce()) {
+    let group = sync::plan(&spool.shared);
+    disk.0.fail_sync.store(!works, SeqCst);
+    let result = sync::sync(&spool.shared, &group);
+    disk.0.fail_sync.store(false, SeqCst);
+    before();
+    sync::settle(&spool.shared, &group, &result, Duration::ZERO);
+}
+
 /// The older one was cut first: that failed, a start found the newer ones and trusted the length of the older.
 #[test]
 fn what_was_given_up_is_cut_off_from_the_end_on() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = FaultyDisk::new();
-    let files = Arc::new(disk.clone());
-    let (spool, _) = Spool::open_unsynced(files, dir.path(), options(200, 1 << 20)).unwrap();
-    let settle = |works: bool| {
-        disk.0.fail_sync.store(!works, SeqCst);
-        let group = sync::plan(&spool.shared);
-        let result = sync::sync(&spool.shared, &group);
-        disk.0.fail_sync.store(false, SeqCst);
-        sync::settle(&spool.shared, &group, &result, Duration::ZERO);
-    };
+    let (disk, spool) = by_hand(dir.path(), 200);
     append(&spool, &[vec![1; 50]]).unwrap();
-    settle(true);
+    settle(&disk, &spool, true, || {});
     (0..3).for_each(|_| _ = append(&spool, &[vec![1; 50]]).unwrap());
     assert_eq!(segments(dir.path()).len(), 2);
     disk.0.fail_truncate.store(true, SeqCst);
-    settle(false);
+    settle(&disk, &spool, false, || {});
     assert_eq!(segments(dir.path()).len(), 1, "the newer one is gone, the older one not cut");
     assert!(append(&spool, &frames(1)).is_err());
     disk.0.fail_truncate.store(false, SeqCst);
     assert_eq!(append(&spool, &frames(1)).unwrap(), 5);
-    settle(true);
+    settle(&disk, &spool, true, || {});
     assert_eq!(ordinals(&spool), [1, 5]);
     spool.close();
+}
+
+/// A later sync, of the directory alone, counted for them: the next start trusted what had not been synced.
+#[test]
+fn what_is_not_cut_off_at_the_end_is_not_called_safe() {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, spool) = by_hand(dir.path(), 200);
+    append(&spool, &[vec![1; 50]]).unwrap();
+    settle(&disk, &spool, true, || {});
+    append(&spool, &[vec![1; 50]]).unwrap();
+    disk.0.fail_truncate.store(true, SeqCst);
+    settle(&disk, &spool, false, || _ = append(&spool, &[vec![1; 50]]).unwrap());
+    settle(&disk, &spool, true, || {});
+    assert_eq!([2, 3].map(|lost| spool.outcome(lost)), [Outcome::GivenUp; 2]);
+    spool.close();
+    disk.0.fail_truncate.store(false, SeqCst);
+    let (_, safe, _) = Checkpoint::<Meta>::load(dir.path(), "meta").unwrap();
+    assert!(safe < 2, "safe through {safe}");
 }
 
 /// Both were gone after a power cut that took the new one's name: ordinals began again below what consumers had read.

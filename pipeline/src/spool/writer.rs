@@ -58,6 +58,11 @@ impl Writer {
         *left = length.min(*left);
     }
 
+    /// The first segment that is to be cut.
+    pub(super) fn first_cut(&self) -> Option<u64> {
+        self.cuts.keys().next().copied()
+    }
+
     fn encode(&mut self, codec: Codec, records: &[NewRecord<'_>]) {
         self.buffer.clear();
         self.buffer.shrink_to(KEPT_BUFFER_BYTES);

@@ -53,7 +53,11 @@ impl Model {
             let least = consumer.saves[0].0;
             ensure!(known, "{} stands at {place} {state:?}, saved was {:?}", consumer.name, consumer.saves);
             ensure!(place >= least, "{} went back to {place}, saved was {least}", consumer.name);
-            consumer.saves = vec![(place, state.clone())];
+            let before = std::mem::replace(&mut consumer.saves, vec![(place, state.clone())]);
+            if checkpoint.warning().is_some() {
+                // What cannot be read now may be as it was before, once a write that was not synced is lost.
+                consumer.saves.extend(before);
+            }
             (consumer.place, consumer.state) = (place, state);
             let Some(spool) = &self.spool else { return Ok(false) };
             spool.register(consumer.name, place);
