@@ -56,10 +56,12 @@ test: $(WHEEL) $(NODE_TOOLS) $(ADDON) ## Runs every test: Rust and whole-system,
 check: $(WHEEL) $(NODE_TOOLS) $(CARGO_DENY) ## Checks format, lints, types, documentation, licences and spelling of all languages
 	@tools/check.sh $(ONLY)
 
-bench: $(PYTHON_TOOLS) ## Runs the benchmarks of the client: each figure beside its peers, its floor and its bar
+bench: $(PYTHON_TOOLS) ## Runs the benchmarks of client and sidecar: each figure beside its peers, its floor and its bar
 	@code=0; \
 	echo "== running the benchmarks of metlog-core"; \
 	cargo bench -p metlog-core --no-fail-fast --bench '*' || code=1; \
+	echo "== running the benchmarks of metlog-sidecar"; \
+	cargo bench -p metlog-sidecar --no-fail-fast --bench '*' || code=1; \
 	tools/bench_python.sh || code=1; \
 	tools/bench_node.sh || code=1; \
 	exit $$code
@@ -73,6 +75,8 @@ fuzz: prerequisites ## Fuzzes whatever reads bytes that others wrote, DURATION s
 backends: workspace $(BACKENDS) ## Runs the grater's outputs against the real back ends (carbon)
 	@echo "== testing against carbon"
 	@.cache/backends/bin/python tests/backends/carbon.py
+	@echo "== comparing statsd lines with etsy's daemon"
+	@cargo test --package metlog-sidecar --test etsy -- --quiet
 
 fmt: $(PYTHON_TOOLS) $(NODE_TOOLS) ## Formats Rust, Python and JavaScript
 	@cargo fmt --all
@@ -129,4 +133,6 @@ $(BACKENDS): tests/backends/requirements.txt | prerequisites
 	@$(PYTHON) -m venv .cache/backends
 	@.cache/backends/bin/python -m pip install --quiet --requirement $< \
 	    || { echo "error: pip could not install $<: see above" >&2; exit 1; }
+	@npm install --prefix .cache/backends --no-save --no-audit --no-fund --silent statsd@0.9.0 \
+	    || { echo "error: npm could not install statsd: see above" >&2; exit 1; }
 	@touch $@

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How often the ledger is saved.
-const LEDGER_INTERVAL: Duration = Duration::from_secs(1);
+const LEDGER_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The words both daemons know.
 #[derive(Debug, Subcommand)]

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The parts are looked at so often within the patience: none is named much later than it should be.
-const LOOKS: u32 = 8;
+const LOOKS: u32 = 6;
 
 /// Bounds of the time between two looks.
 const LOOK_BOUNDS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));

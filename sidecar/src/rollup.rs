@@ -56,8 +56,11 @@ const SAVE_SHARE: u32 = 100;
 /// Bytes read from the spool at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// How long the spool is waited for before the clock is looked at, at most.
+/// How long the spool is waited for while there is something to save.
 const STEP: Duration = Duration::from_secs(1);
+
+/// How long it is waited for in quiet times, after which a first statsd metric is noticed and saved.
+const QUIET_STEP: Duration = Duration::from_secs(3);
 
 /// While the outbox waits for room in the spool it is tried again so often.
 const RETRY: Duration = Duration::from_millis(50);
@@ -158,13 +161,16 @@ impl RollupConsumer {
 
     /// How long the spool is waited for: no longer than until the next flush, or the next try to empty the outbox.
     fn wait(&self, now: Timestamp) -> Duration {
-        if !self.sums.lock().state.outbox.is_empty() {
+        let sums = self.sums.lock();
+        if !sums.state.outbox.is_empty() {
             return RETRY;
         }
+        let step = if sums.changed { STEP } else { QUIET_STEP };
+        drop(sums);
         let interval = i64::try_from(self.config.flush_interval.as_nanos()).unwrap_or(i64::MAX).max(1);
         let until_tick = interval - now.as_nanos().rem_euclid(interval);
         // A little later is late enough for the clock to have got there.
-        Duration::from_nanos(u64::try_from(until_tick).unwrap_or(0) + 1_000_000).min(STEP)
+        Duration::from_nanos(u64::try_from(until_tick).unwrap_or(0) + 1_000_000).min(step)
     }
 
     fn until_save(&self) -> Duration {
@@ -203,6 +209,11 @@ impl RollupConsumer {
         }
         let intervals = now.div_euclid(interval) - sums.state.flushed_at.div_euclid(interval);
         if intervals < 1 || !sums.state.outbox.is_empty() {
+            return;
+        }
+        if sums.state.is_empty() {
+            // A host without metrics is not woken for figures about none.
+            sums.state.flushed_at = now.div_euclid(interval) * interval;
             return;
         }
         drop(sums);

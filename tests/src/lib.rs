@@ -99,6 +99,16 @@ impl Daemon {
         assert!(sent.is_ok_and(|status| status.success()), "kill -{signal} failed");
     }
 
+    /// The number of its process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    #[expect(clippy::panic, reason = "fails the test")]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap_or_else(|| panic!("{} does not run", self.name)).id()
+    }
+
     /// Starts it, and waits until it listens.
     ///
     /// # Panics

@@ -26,6 +26,13 @@ pub(super) struct State {
     pub(super) flushed_at: i64,
 }
 
+impl State {
+    /// True when a flush would have nothing to say.
+    pub(super) fn is_empty(&self) -> bool {
+        self.accumulators.names() == 0 && self.statsd.is_empty()
+    }
+}
+
 /// Frames as bytes, which serde takes for lists of numbers otherwise, one by one.
 mod frames {
     use serde::{Deserialize as _, Deserializer, Serialize, Serializer, de::Visitor};
