@@ -152,10 +152,8 @@ fn every_line_arrives_once_however_files_are_rotated_and_whenever_the_sidecar_di
         .and_then(|seed| seed.parse().ok())
         .unwrap_or(u64::from(std::process::id()) | 1);
     println!("METLOG_TORTURE_SEED={seed}");
-    let setup = Setup {
-        sidecar: "[input.files.torture]\npaths = [\"HOME/logs/app*\"]\nlogger = \"torture\"\n",
-        ..Setup::default()
-    };
+    let setup =
+        Setup { sidecar: "[input.files.torture]\npaths = [\"HOME/logs/app*\"]\n", ..Setup::default() };
     let mut system = System::start(setup);
     let logs = system.home().join("logs");
     fs::create_dir(&logs).unwrap();
@@ -218,7 +216,13 @@ fn check(system: &System, lines: u64) {
     let mut times: BTreeMap<u64, usize> = (0..lines).map(|number| (number, 0)).collect();
     numbers(system).iter().for_each(|number| *times.entry(*number).or_insert(0) += 1);
     let wrong = ranges(times.into_iter().filter(|(_, times)| *times != 1));
-    assert!(wrong.is_empty(), "lines by how often they arrived: {wrong:?}\n{}", system.sidecar.log());
+    if !wrong.is_empty() {
+        // What the sidecar made of the files (METLOG_LOG=metlog_sidecar=debug says most), and from which each line came.
+        let kept = env::temp_dir().join("metlog-torture.log");
+        let read: Vec<String> = system.delivered_of("logfile").iter().map(ToString::to_string).collect();
+        fs::write(&kept, system.sidecar.log() + &read.join("\n")).unwrap();
+        panic!("lines by how often they arrived: {wrong:?}; the sidecar's log is {}", kept.display());
+    }
 }
 
 /// `first..last: times`, for lines that follow each other.

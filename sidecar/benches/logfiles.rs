@@ -1,5 +1,6 @@
 //! Log files against what they cannot do without: plain lines against `wc -l` and a synced copy of the same bytes, parsed
-//! nginx lines against the same pattern in Python's `re`. Ratios are what counts: other work may run beside.
+//! nginx lines against the same pattern in Python's `re`; and what 10,000 files cost that nobody writes to. Ratios are what
+//! counts: other work may run beside.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
 use std::{
@@ -7,9 +8,11 @@ use std::{
     io::{self, Write},
     path::Path,
     process::Command,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use cpu_time::{ProcessTime, ThreadTime};
 use metlog_core::{
     Timestamp,
     wire::{
@@ -30,11 +33,18 @@ const ROUNDS: usize = 5;
 const PLAIN_BAR: f64 = 0.5;
 /// What is asked of parsed lines: so many times Python's speed.
 const PARSED_BAR: f64 = 10.0;
+/// Files that are followed while nothing is written to them.
+const IDLE_FILES: u64 = 10_000;
+/// Two looks at all of them fall into it.
+const IDLE_TIME: Duration = Duration::from_secs(20);
+/// What is asked of them: at most this part of a core.
+const IDLE_BAR: f64 = 0.01;
 
 fn main() {
     let dir = tempfile::tempdir().unwrap();
+    let idle = idle_files(dir.path());
     let (plain, parsed) = (plain_lines(dir.path()), parsed_lines(dir.path()));
-    if plain < PLAIN_BAR || parsed < PARSED_BAR {
+    if plain < PLAIN_BAR || parsed < PARSED_BAR || idle > IDLE_BAR {
         println!("below the bar");
         std::process::exit(1);
     }
@@ -88,26 +98,81 @@ fn floor(log: &Path, copy: &Path) -> Duration {
 }
 
 fn follow(logs: &Path, data: &Path) -> Duration {
-    let text = format!("[input.files.a]\npaths = [\"{}/*.log\"]\n", logs.display());
-    let config: Config = metlog_pipeline::config::parse(&text, "bench", |_| None).unwrap();
-    let options = SpoolOptions { max_bytes: 8 << 30, ..SpoolOptions::default() };
-    let intake = Intake::open(data, options).unwrap();
-    let (name, parts) = config.log_files().next().unwrap();
-    let mut input = FilesInput::open(name, parts, &intake, data, Counters::default()).unwrap();
-    let stop = Stop::default();
-    let told = stop.for_thread();
-    let started = Instant::now();
-    let thread = std::thread::spawn(move || input.run(&told));
-    while intake.ledger().origins().map(|(_, origin)| origin.present).sum::<u64>() < LINES {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert!(intake.spool().wait_synced(intake.spool().appended(), Duration::from_secs(60)));
-    let took = started.elapsed();
-    stop.set();
-    thread.join().unwrap();
-    intake.spool().close();
-    fs::remove_dir_all(data).unwrap();
+    let followed = Followed::start(&format!("{}/*.log", logs.display()), data);
+    let took = followed.wait_for(LINES);
+    followed.end(data);
     took
+}
+
+/// An input that runs, and its spool.
+struct Followed {
+    intake: Intake,
+    stop: Stop,
+    thread: JoinHandle<()>,
+    started: Instant,
+}
+
+impl Followed {
+    fn start(pattern: &str, data: &Path) -> Self {
+        let text = format!("[input.files.a]\npaths = [\"{pattern}\"]\n");
+        let config: Config = metlog_pipeline::config::parse(&text, "bench", |_| None).unwrap();
+        let options = SpoolOptions { max_bytes: 8 << 30, ..SpoolOptions::default() };
+        let intake = Intake::open(data, options).unwrap();
+        let (name, parts) = config.log_files().next().unwrap();
+        let mut input = FilesInput::open(name, parts, &intake, data, Counters::default()).unwrap();
+        let stop = Stop::default();
+        let told = stop.for_thread();
+        let started = Instant::now();
+        Self { intake, stop, thread: std::thread::spawn(move || input.run(&told)), started }
+    }
+
+    /// Until so many lines are safe.
+    fn wait_for(&self, lines: u64) -> Duration {
+        while self.intake.ledger().origins().map(|(_, origin)| origin.present).sum::<u64>() < lines {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(self.intake.spool().wait_synced(self.intake.spool().appended(), Duration::from_secs(60)));
+        self.started.elapsed()
+    }
+
+    fn end(self, data: &Path) {
+        self.stop.set();
+        self.thread.join().unwrap();
+        self.intake.spool().close();
+        fs::remove_dir_all(data).unwrap();
+    }
+}
+
+/// The part of a core that files take which nobody writes to.
+fn idle_files(dir: &Path) -> f64 {
+    let logs = dir.join("idle");
+    for number in 0..IDLE_FILES {
+        let folder = logs.join(format!("{}", number % 100));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!("{number}.log")), line(number)).unwrap();
+    }
+    let data = dir.join("idle-data");
+    let before = resident_kib();
+    let followed = Followed::start(&format!("{}/*/*.log", logs.display()), &data);
+    let took = followed.wait_for(IDLE_FILES);
+    std::thread::sleep(Duration::from_secs(2));
+    let cpu = ProcessTime::now();
+    std::thread::sleep(IDLE_TIME);
+    let part = cpu.elapsed().as_secs_f64() / IDLE_TIME.as_secs_f64();
+    println!(
+        "idle    {IDLE_FILES} files read in {:.2} s, then {:.2} % of a core, {} KiB more resident",
+        took.as_secs_f64(),
+        part * 100.0,
+        resident_kib().saturating_sub(before)
+    );
+    followed.end(&data);
+    part
+}
+
+fn resident_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// How many times faster nginx lines become records than Python's `re` takes them apart.
@@ -132,7 +197,7 @@ fn ours(lines: &[String]) -> f64 {
     let identity = Identity { env_version: "0.8", pid: 1, hostname: "web1" };
     let header = Header::new(ProducerId([1; 16]), identity, "bench");
     let origin = Origin { path: "/var/log/nginx/access.log", hostname: "web1", labels: None };
-    let started = Instant::now();
+    let started = ThreadTime::now();
     for lines in lines.chunks(4_000) {
         let mut batch = Builder::new(header.clone());
         let now = Timestamp::now();
@@ -155,10 +220,10 @@ pattern = re.compile(
     r'(?P<body_bytes_sent>\d+) "(?P<http_referer>[^"]*)" "(?P<http_user_agent>[^"]*)"$'
 )
 lines = open(sys.argv[1]).read().split("\n")
-started = time.perf_counter_ns()
+started = time.process_time_ns()
 for line in lines:
     pattern.match(line).groupdict()
-print((time.perf_counter_ns() - started) / len(lines))
+print((time.process_time_ns() - started) / len(lines))
 "#;
 
 fn python(file: &Path) -> f64 {

@@ -154,14 +154,11 @@ impl Follower {
         }
         let Some(mut source) = self.open()? else { return Ok(Turn::Lost) };
         let read = self.read(&mut source, reading, sink);
-        self.source = Some(source);
-        match read {
-            Ok(Turn::AtEnd | Turn::Holds) if self.progress.done => {
-                self.source = None;
-                Ok(Turn::AtEnd)
-            }
-            other => other,
+        // An archive that was read to its end is closed, and one that cannot be read is opened anew for the next try.
+        if read.is_ok() && !self.progress.done {
+            self.source = Some(source);
         }
+        read
     }
 
     /// The file under its name, if that is still the same.

@@ -15,7 +15,7 @@ use std::{
 };
 
 use metlog_core::Timestamp;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{
     candidates::Candidate,
@@ -171,11 +171,16 @@ impl Registry {
         let known = orphans.filter_map(|(id, _)| positions.get(*id));
         let same: Vec<&Progress> = known.filter(|progress| progress.inode == candidate.inode).collect();
         let mut look = look(candidate).ok().flatten().filter(|_| !same.is_empty())?;
-        same.into_iter().find(|progress| look.holds(progress) == Likeness::Same).cloned()
+        same.into_iter()
+            .filter(|progress| progress.offset > 0)
+            .find(|progress| look.holds(progress) == Likeness::Same)
+            .cloned()
     }
 
     fn identify(&mut self, candidate: Candidate, positions: &mut Positions, reading: &Reading) {
-        match self.likeness(&candidate, positions) {
+        let verdict = self.likeness(&candidate, positions);
+        debug!(path = %candidate.path.display(), inode = candidate.inode.inode, size = candidate.size, ?verdict, "log file found");
+        match verdict {
             Ok(Verdict::Successor(progress)) => self.follow(progress, candidate),
             Ok(Verdict::New) if !is_too_old(&candidate, reading) => self.begin(candidate, positions, reading),
             // What cannot be told yet is looked at again when it changes, and by each scan.
@@ -270,6 +275,7 @@ impl Registry {
             if self.by_inode.get(&follower.progress.inode) == Some(&id) {
                 self.by_inode.remove(&follower.progress.inode);
             }
+            debug!(path = %follower.path.display(), id, offset = follower.progress.offset, ?why, "log file gone");
             self.orphans.insert(id, why);
         }
         self.dirty.remove(&id);

@@ -110,18 +110,15 @@ impl Source {
     }
 }
 
+/// One read, so that what it gives was there at one time: a second one could find the file truncated and written anew.
 fn read_plain(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<(usize, End)> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let place = offset.saturating_add(u64::try_from(filled).unwrap_or(u64::MAX));
-        match file.read_at(rest, place) {
-            Ok(0) => return Ok((filled, End::Open)),
-            Ok(count) => filled += count,
+    loop {
+        match file.read_at(buffer, offset) {
+            Ok(count) => return Ok((count, if count == buffer.len() { End::More } else { End::Open })),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok((filled, End::More))
 }
 
 /// An archive, decompressed once from front to back; the last bytes are kept, since each read begins a little before the
