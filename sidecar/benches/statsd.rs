@@ -3,6 +3,15 @@
 //!
 //! `cargo bench -p metlog-sidecar --bench statsd`. Ends with 1 when a bar is missed.
 #![expect(unsafe_code, reason = "two system calls that take pointers: the floor itself")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark that fails has nothing else to do, and its figures are small"
+)]
 
 use std::{
     io, mem,

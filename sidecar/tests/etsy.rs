@@ -4,12 +4,20 @@
 //! nothing to compare with. Thousands of generated lines of all types over several intervals; the ways in which we differ on
 //! purpose are in docs/statsd.md, and the generator stays clear of them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "helpers of a test fail as it does"
+)]
+
 use std::{
     collections::BTreeMap,
     fs,
     io::Read,
     net::{TcpListener, UdpSocket},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -73,7 +81,7 @@ fn module() -> Option<PathBuf> {
     module.join("stats.js").is_file().then_some(module)
 }
 
-fn compare(module: &PathBuf, etsys: &str, ours: &str, seed: u64) {
+fn compare(module: &Path, etsys: &str, ours: &str, seed: u64) {
     let options: RollupOptions = toml::from_str(ours).unwrap();
     let etsy = Etsy::start(module, etsys);
     let mut random = Random { state: seed, is_raw: !options.key_name_sanitize };
@@ -131,7 +139,7 @@ struct Etsy {
 }
 
 impl Etsy {
-    fn start(module: &PathBuf, settings: &str) -> Self {
+    fn start(module: &Path, settings: &str) -> Self {
         let carbon = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = tempfile::NamedTempFile::new().unwrap();

@@ -34,11 +34,11 @@ pub struct RollupOptions {
     pub delete_gauges: Option<bool>,
     /// The same for sets alone; as `delete_idle` when left out.
     pub delete_sets: Option<bool>,
-    /// Most names of all kinds together, 100,000 by default. Samples of further names are refused and counted. While it is
+    /// Most names of all kinds together, 200,000 by default. Samples of further names are refused and counted. While it is
     /// reached, names other than gauges that are idle for a whole interval are forgotten.
     pub max_names: usize,
-    /// Most names that one source may make (a statsd input and, beyond loopback, the sender's address; a logger), 75,000
-    /// by default, so that none can take the room of all others.
+    /// Most names that one source may make (a statsd input and, beyond loopback, the sender's address; a logger),
+    /// 150,000 by default, so that none can take the room of all others.
     pub max_names_per_source: usize,
     /// Most values kept exactly per timer and interval, 100,000 by default. Further ones are sketched: `count`, `sum`,
     /// `mean`, `upper` and `lower` stay exact, percentiles are at most 1% off.
@@ -66,8 +66,8 @@ impl Default for RollupOptions {
             delete_timers: None,
             delete_gauges: None,
             delete_sets: None,
-            max_names: 100_000,
-            max_names_per_source: 75_000,
+            max_names: 200_000,
+            max_names_per_source: 150_000,
             max_timer_values: 100_000,
             max_set_members: 100_000,
             max_kept: 1_000_000,
@@ -274,7 +274,7 @@ mod tests {
         assert!(options.delete_idle);
         assert_eq!(options.prefixes.global.as_str(), "");
         assert_eq!(options.prefixes.timers.as_str(), "timers");
-        assert_eq!(options.max_names, 100_000);
+        assert_eq!(options.max_names, 200_000);
     }
 
     #[test]

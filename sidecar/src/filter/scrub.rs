@@ -34,10 +34,9 @@ impl Scrub {
     fn scrub(&self, inside: &str, fields: &Fields) -> Fields {
         let kept = fields.iter().filter_map(|(name, value)| {
             let path = if inside.is_empty() { name.to_owned() } else { format!("{inside}.{name}") };
-            if self.patterns.iter().any(|pattern| pattern.fits(&path)) {
-                return Some((name, self.replace.clone()?));
-            }
-            Some((name, self.value(&path, value)))
+            let goes = self.patterns.iter().any(|pattern| pattern.fits(&path));
+            let value = if goes { self.replace.clone() } else { Some(self.value(&path, value)) };
+            value.map(|value| (name, value))
         });
         kept.collect()
     }
