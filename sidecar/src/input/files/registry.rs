@@ -122,7 +122,7 @@ impl Registry {
         if started_at == 0 {
             positions.set_started(Timestamp::now());
         }
-        self.settle();
+        self.settle(positions);
     }
 
     /// Followed files under the names they have now. Gives back those that are not followed.
@@ -137,8 +137,10 @@ impl Registry {
             let Some(follower) = self.followers.get_mut(&id) else { continue };
             let (has_moved, has_changed) =
                 (follower.path != candidate.path, follower.has_changed(&candidate));
-            // Nobody looks into an archive again that was read to its end: another file may have its inode by now.
-            if follower.progress.done && has_changed {
+            // Another file may have the inode by now, and no turn would tell: nobody looks into an archive again that was
+            // read to its end, and of a file that was not read at all nothing is known.
+            let is_unread = follower.progress.offset == 0 && !follower.is_open();
+            if is_unread || follower.progress.done && has_changed {
                 self.lose(id, Why::Missing);
                 unknown.push(candidate);
                 continue;
@@ -169,12 +171,13 @@ impl Registry {
     fn same_file(&self, candidate: &Candidate, positions: &Positions) -> Option<Progress> {
         let orphans = self.orphans.iter().filter(|(_, why)| **why != Why::Deleted);
         let known = orphans.filter_map(|(id, _)| positions.get(*id));
-        let same: Vec<&Progress> = known.filter(|progress| progress.inode == candidate.inode).collect();
-        let mut look = look(candidate).ok().flatten().filter(|_| !same.is_empty())?;
-        same.into_iter()
-            .filter(|progress| progress.offset > 0)
-            .find(|progress| look.holds(progress) == Likeness::Same)
-            .cloned()
+        let same: Vec<&Progress> =
+            known.filter(|progress| progress.inode == candidate.inode && progress.offset > 0).collect();
+        if same.is_empty() {
+            return None;
+        }
+        let mut look = look(candidate).ok().flatten()?;
+        same.into_iter().find(|progress| look.holds(progress) == Likeness::Same).cloned()
     }
 
     fn identify(&mut self, candidate: Candidate, positions: &mut Positions, reading: &Reading) {
@@ -287,8 +290,9 @@ impl Registry {
         self.lose(id, Why::Truncated(Instant::now()));
     }
 
-    /// What was not found by now has been deleted, and copies have been found.
-    fn settle(&mut self) {
+    /// What was not found by now has been deleted, and copies have been found. Of what was never read nothing is known.
+    fn settle(&mut self, positions: &Positions) {
+        self.orphans.retain(|id, _| positions.get(*id).is_some());
         for why in self.orphans.values_mut() {
             match why {
                 Why::Truncated(since) if since.elapsed() < COPY_PATIENCE => {}
