@@ -1,0 +1,9 @@
+//! Access logs of Apache's httpd, by its own format string.
+#![no_main]
+
+mod shared;
+
+use libfuzzer_sys::fuzz_target;
+use metlog_sidecar::formatter::Format;
+
+fuzz_target!(|bytes: &[u8]| shared::format(Format::Apache, bytes));

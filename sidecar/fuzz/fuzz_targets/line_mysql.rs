@@ -1,0 +1,9 @@
+//! Entries of MySQL's slow query log.
+#![no_main]
+
+mod shared;
+
+use libfuzzer_sys::fuzz_target;
+use metlog_sidecar::formatter::Format;
+
+fuzz_target!(|bytes: &[u8]| shared::format(Format::MysqlSlow, bytes));
