@@ -1,7 +1,7 @@
 //! Log files that are rotated in every way at random while the sidecar is killed at random: every line arrives once.
 //!
 //! `METLOG_TORTURE_LINES=1000000 cargo test -p metlog-tests --test logfiles` is the long form.
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::{
     collections::BTreeMap,
