@@ -42,7 +42,8 @@ impl Daemon for Grater {
             let runner = OutputRunner::open(position, output, config.max_lag_bytes(output), place, shared)?;
             runners.push((format!("output-{}", output.name), runner));
         }
-        let mut link = LinkReceiver::bind(&config.input.link.endpoints, sockets, intake.clone(), counters.clone())?;
+        let mut link =
+            LinkReceiver::bind(&config.input.link.endpoints, sockets, intake.clone(), counters.clone())?;
         let listening = vec![("link".to_owned(), link.endpoint()?)];
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
 
@@ -55,6 +56,12 @@ impl Daemon for Grater {
             threads.spawn_consumer(&name, move |stop| runner.run(stop))?;
         }
         threads.spawn_input("input-link", move |stop| link.run(stop))?;
-        Ok(supervise(Admin { intake, counters, outcomes, listening, watchdog }, listeners, threads, sockets, stop)?)
+        Ok(supervise(
+            Admin { intake, counters, outcomes, listening, watchdog },
+            listeners,
+            threads,
+            sockets,
+            stop,
+        )?)
     }
 }

@@ -362,8 +362,10 @@ mod tests {
 
     #[test]
     fn peers_agree_on_the_newest_version_both_know() {
-        assert_eq!(agree((1, 9)).unwrap(), 1);
-        assert_eq!(agree((2, 9)).unwrap_err().kind(), ErrorKind::Version);
+        for (theirs, version) in [((1, 1), 1), ((1, 2), 2), ((1, 9), 2), ((2, 9), 2)] {
+            assert_eq!(agree(theirs).unwrap(), version, "{theirs:?}");
+        }
+        assert_eq!(agree((3, 9)).unwrap_err().kind(), ErrorKind::Version);
     }
 
     #[test]
