@@ -15,11 +15,13 @@
 //! - Readers see a record only after a sync that succeeded (`durability = "sync"`).
 //! - An ordinal names one record for ever (numbers.rs). Ordinals rise, but they can jump: over records that were
 //!   damaged, given up after a failed sync, or cut off with a torn tail. Consumers and links must accept a jump.
+//! - A segment is deleted once every consumer has saved a checkpoint behind it and the next one is on the disk.
 //! - A sync that failed is never repeated and then believed. See [`Spool::outcome`] for how an appender learns of it.
 //! - Opening never refuses because of what the bytes say: it cuts, skips, sets aside, counts and reports.
 //!
 //! Locks: `writer` (held during a write) before `index` (held for a few lines). No lock is held during a sync, but
-//! `writer` while what a failed one has left is cut off, and while buffered ordinals are reserved.
+//! `writer` while what a failed one has left is cut off, while buffered ordinals are reserved, and while the last segment
+//! makes room for a new one.
 //!
 //! All of it goes through the traits of files.rs; model.rs runs it over a file system that forgets and tears
 //! (simulated.rs). What that tries and found: docs/durability.md.

@@ -64,7 +64,7 @@ fn found(skip: Option<Skip>) -> Option<(u64, String)> {
 }
 
 /// Each place at which the spool asks for one. `during` tells places apart that ask for the same: a group's sync of a
-/// segment, that of a cut, that of a start.
+/// segment, that of a cut, that of a start. Too rare for it are the syncs of a segment begun to make room: tests_faults.rs.
 #[test]
 fn each_sync_rename_and_removal_taken_out_is_noticed() {
     for (call, during) in [
