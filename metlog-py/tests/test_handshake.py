@@ -19,18 +19,30 @@ def context():
     context.destroy(linger=0)
 
 
+def bound(socket, port):
+    """Bind to `port`, or for 0 to a free one that no client which tries to connect is given itself."""
+    if port == 0:
+        return socket.bind_to_random_port("tcp://127.0.0.1", min_port=20_000, max_port=30_000)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.bind(f"tcp://127.0.0.1:{port}")
+        except zmq.ZMQError:
+            # ZeroMQ closes what was bound to it before in its own time.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return port
+
+
 class Router:
     """Answers each empty frame by one, and keeps what it hears."""
 
     def __init__(self, context, ports=(0, 0)):
         self.rep, self.sub = context.socket(zmq.REP), context.socket(zmq.SUB)
         self.sub.setsockopt(zmq.SUBSCRIBE, b"")
-        self.ports = [
-            one.bind_to_random_port("tcp://127.0.0.1")
-            if port == 0
-            else one.bind(f"tcp://127.0.0.1:{port}") or port
-            for one, port in zip((self.rep, self.sub), ports, strict=True)
-        ]
+        self.ports = [bound(one, port) for one, port in zip((self.rep, self.sub), ports, strict=True)]
         self.asked, self.heard = [], []
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.run)

@@ -105,10 +105,10 @@ def test_a_captured_message_keeps_its_columns_whatever_they_hold():
 
 def test_a_value_that_json_does_not_have_costs_no_client():
     # A client and a thread for each of them took 0.6 s.
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(1000):
         dumps({"at": datetime.date(2012, 3, 30)})
-    assert time.perf_counter() - started < 0.2
+    assert time.process_time() - started < 0.4
     assert dumps({"at": datetime.date(2012, 3, 30), "n": [1, {2}]}) == '{"at": "2012-03-30", "n": [1, [2]]}'
 
 

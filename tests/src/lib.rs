@@ -212,7 +212,8 @@ impl Daemon {
     pub fn counter(&self, series: &str) -> u64 {
         let (_, text) = self.page("/metrics");
         let line = text.lines().find_map(|line| line.strip_prefix(series));
-        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+        // What has no labels has none in braces.
+        line.and_then(|value| value.trim_start_matches("{}").trim().parse().ok()).unwrap_or(0)
     }
 
     fn log_path(&self) -> PathBuf {
