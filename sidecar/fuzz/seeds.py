@@ -45,6 +45,11 @@ def main(folder: Path) -> None:
         "line_cef": [CEF],
         "line_mysql": [MYSQL],
         "records": [f"{number}{trace}" for number, trace in enumerate(TRACES)],
+        "statsd": [
+            "a:1|c\na.b:3:4.5|ms|@0.5|#env:prod,x|c:in-8|T17\ng:+2|g\ns:joe|s:ann|s",
+            "_e{5,4}:title|text|d:17|h:web|p:low|t:error|#a:b\n_sc|redis|2|#x|m:down",
+            "constructor:1|ms\n__proto__:1|ms\na:1|c|@ 5\na:1e999|c\na:1|c|@0",
+        ],
         "timestamps": [
             "10/Oct/2000:13:55:36 -0700",
             "2024-01-02T03:04:05Z",
