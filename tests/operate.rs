@@ -1,5 +1,4 @@
 //! Signals, `tap` and what systemd and shells are told.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::{
     collections::BTreeSet,
