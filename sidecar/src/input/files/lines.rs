@@ -67,10 +67,15 @@ impl Splitter {
         let mut state = joiner.first(line(bytes, 0, end));
         loop {
             let rest = bytes.get(end..).unwrap_or_default();
-            let Some(length) = line_end(rest) else {
+            // The last line of all needs no end.
+            let last = (is_last && !rest.is_empty()).then_some(rest.len());
+            let Some(length) = line_end(rest).or(last) else {
                 // What follows may belong to it as well.
-                let holds = !(is_last && rest.is_empty() || has_waited);
-                return if holds { self.bounded(bytes, end, rest.len()) } else { whole(bytes, end) };
+                return if is_last || has_waited {
+                    whole(bytes, end)
+                } else {
+                    self.bounded(bytes, end, rest.len())
+                };
             };
             let next = end + length;
             if next > self.max_bytes || !joiner.joins(&mut state, line(bytes, end, next)) {
