@@ -270,7 +270,7 @@ fn name(random: &mut Random) -> String {
         "a  \t b",
         "a b",
         "path/to/x",
-        "caf\u{e9}.x",
+        "bl\u{e9}.x",
         "p%q",
         "x;host=1",
         "UPPER.case",
