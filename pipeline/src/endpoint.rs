@@ -4,6 +4,8 @@ use std::{fs, net::Ipv4Addr, os::unix::fs::PermissionsExt, path::Path};
 
 use metlog_core::{Error, ErrorKind};
 
+use crate::sockets::{Lent, Sockets};
+
 /// Mode of an ipc socket: the group `metlog` may connect.
 const IPC_MODE: u32 = 0o660;
 
@@ -39,11 +41,28 @@ fn is_loopback(host: &str) -> bool {
     host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A socket bound to every endpoint.
+/// True for what is connected to without leaving the host. A name other than `localhost` may be anywhere.
+#[must_use]
+pub fn is_local(endpoint: &str) -> bool {
+    let host =
+        endpoint.strip_prefix("tcp://").and_then(|address| address.rsplit_once(':')).map(|(host, _)| host);
+    host.is_none_or(|host| is_loopback(host) || ["localhost", "[::1]"].contains(&host))
+}
+
+/// A socket bound to every endpoint: the one that an earlier run has given back, or a new one.
 ///
 /// # Errors
 /// The endpoint that is not allowed or cannot be bound, and why.
 pub fn bind(
+    sockets: &Sockets,
+    kind: zmq::SocketType,
+    endpoints: &[String],
+    set: impl FnOnce(&zmq::Socket) -> zmq::Result<()>,
+) -> Result<Lent<zmq::Socket>, Error> {
+    sockets.take(&format!("zmq {kind:?}"), endpoints, || bind_new(kind, endpoints, set))
+}
+
+fn bind_new(
     kind: zmq::SocketType,
     endpoints: &[String],
     set: impl FnOnce(&zmq::Socket) -> zmq::Result<()>,
@@ -104,6 +123,22 @@ pub fn last(socket: &zmq::Socket) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_leaves_the_host_is_known() {
+        for (endpoint, local) in [
+            ("ipc:///run/metlog/link.sock", true),
+            ("tcp://127.0.0.1:5568", true),
+            ("tcp://127.9.9.9:5568", true),
+            ("tcp://localhost:5568", true),
+            ("tcp://[::1]:5568", true),
+            ("tcp://10.0.0.7:5568", false),
+            ("tcp://[2001:db8::1]:5568", false),
+            ("tcp://grater.example:5568", false),
+        ] {
+            assert_eq!(is_local(endpoint), local, "{endpoint}");
+        }
+    }
 
     #[test]
     fn only_loopback_and_ipc_may_be_bound() {

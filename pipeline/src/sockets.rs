@@ -16,7 +16,7 @@ use std::{
 pub struct Sockets(Arc<Mutex<HashMap<Key, Box<dyn Any + Send>>>>);
 
 /// What a socket is, and the addresses it listens on.
-type Key = (&'static str, Vec<String>);
+type Key = (String, Vec<String>);
 
 impl fmt::Debug for Sockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,11 +33,11 @@ impl Sockets {
     /// Those of `open`.
     pub fn take<T: Send + 'static, E>(
         &self,
-        kind: &'static str,
+        kind: &str,
         addresses: &[String],
         open: impl FnOnce() -> Result<T, E>,
     ) -> Result<Lent<T>, E> {
-        let key = (kind, addresses.to_vec());
+        let key = (kind.to_owned(), addresses.to_vec());
         let kept = self.lock().remove(&key);
         let socket = match kept.and_then(|kept| kept.downcast::<T>().ok()) {
             Some(kept) => *kept,

@@ -75,8 +75,7 @@ impl LinkReceiver {
         counters: Counters,
     ) -> Result<Self, Error> {
         let size = i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX);
-        let open = || endpoint::bind(zmq::ROUTER, endpoints, |socket| socket.set_maxmsgsize(size));
-        let socket = sockets.take("ROUTER", endpoints, open)?;
+        let socket = endpoint::bind(sockets, zmq::ROUTER, endpoints, |socket| socket.set_maxmsgsize(size))?;
         let unpacker = Unpacker::new().map_err(|source| {
             Error::new(ErrorKind::Io, format!("no memory to unpack batches in: {source}")).with_source(source)
         })?;

@@ -39,12 +39,11 @@ impl PushInput {
         intake: Intake,
         counters: Counters,
     ) -> Result<Self, Error> {
-        let set = |socket: &zmq::Socket| {
+        let socket = endpoint::bind(sockets, zmq::PULL, endpoints, |socket| {
             socket.set_rcvhwm(HIGH_WATER_MARK)?;
             socket.set_rcvtimeo(i32::try_from(WAIT.as_millis()).unwrap_or(i32::MAX))?;
             socket.set_maxmsgsize(i64::try_from(MAX_BATCH_BYTES).unwrap_or(i64::MAX))
-        };
-        let socket = sockets.take("PULL", endpoints, || endpoint::bind(zmq::PULL, endpoints, set))?;
+        })?;
         Ok(Self { socket, endpoints: endpoints.to_vec(), intake, counters, quiet: Quiet::default() })
     }
 
