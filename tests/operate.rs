@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader},
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
     os::unix::net::UnixDatagram,
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
@@ -82,6 +82,45 @@ fn reloads_in_mid_traffic_lose_nothing_and_repeat_nothing() {
         assert_eq!((numbers.len() as u64, distinct.len() as u64), (sent, sent), "{logger}");
     }
     assert_eq!(system.grater.audit().verdict, Verdict::Balanced);
+}
+
+/// What was counted under a name, all intervals of the roll-up added.
+fn counted(system: &System, name: &str) -> f64 {
+    let rollups = system.delivered_of("statmetric");
+    let mine = rollups.iter().filter(|rollup| rollup.pointer("/fields/name") == Some(&name.into()));
+    mine.filter_map(|rollup| rollup.pointer("/fields/values/count")?.as_f64()).sum()
+}
+
+#[test]
+fn datagrams_that_come_while_the_sidecar_reloads_wait_in_its_sockets() {
+    let system = System::start(Setup { sidecar: "[rollup]\nflush_interval = \"1s\"\n", ..Setup::default() });
+    let addresses = ["json_udp", "statsd_udp"].map(|input| system.sidecar.listening(input));
+    let stop = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let until = Until(&stop);
+        let sender = scope.spawn(|| {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let mut sent = 0_u32;
+            while !stop.load(Ordering::Relaxed) {
+                let message = format!(r#"{{"type":"datagram","fields":{{"n":{sent}}}}}"#);
+                socket.send_to(message.as_bytes(), &addresses[0]).unwrap();
+                socket.send_to(b"reloads:1|c", &addresses[1]).unwrap();
+                sent += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            sent
+        });
+        for _ in 0..3 {
+            reload(&system.sidecar);
+        }
+        drop(until);
+        sender.join().unwrap()
+    });
+    let messages = system.wait_for("datagram", usize::try_from(sent).unwrap());
+    let numbers: BTreeSet<u64> = messages.iter().map(|message| number(message, "/fields/n")).collect();
+    assert_eq!((messages.len(), numbers.len()), (numbers.len(), usize::try_from(sent).unwrap()));
+    wait_until("every count", || counted(&system, "reloads") >= f64::from(sent));
+    assert_eq!(counted(&system, "reloads"), f64::from(sent));
 }
 
 #[test]
