@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use metlog_pipeline::{config::duration, matcher::Matcher, rollup::SampleRate};
+use metlog_pipeline::{
+    config::duration, matcher::Matcher, rollup::SampleRate, share::Share, template::Template,
+};
 use serde::Deserialize;
 
 use super::{
@@ -15,7 +17,6 @@ use super::{
     limit::Limiter,
     scrub::Scrub,
     stat::{Stat, StatKind, Stats},
-    template::Template,
 };
 
 /// One filter.
@@ -104,7 +105,7 @@ impl FilterConfig {
                 let rate = SampleRate::new(*rate).ok_or_else(|| {
                     wrong("rate", format!("is {rate}, expected a number above 0 and at most 1"))
                 })?;
-                Action::Sample(share_of_hashes(rate))
+                Action::Sample(Share::new(rate, ""))
             }
             ActionConfig::RateLimit { key, count, per } => {
                 Action::Limit(Limiter::new(template("key", key)?, *count, *per))
@@ -119,16 +120,6 @@ impl FilterConfig {
         };
         Ok(Compiled::Filter(Filter { reason: format!("filtered:{name}"), matcher, action }))
     }
-}
-
-/// The number below which a share of all hashes lies.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the product is between 0 and u64::MAX, and the conversion saturates"
-)]
-fn share_of_hashes(rate: SampleRate) -> u64 {
-    (rate.get() * u64::MAX as f64) as u64
 }
 
 /// Everything that is wrong with the filters, a line each.

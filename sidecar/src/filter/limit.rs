@@ -6,9 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metlog_pipeline::matcher::MessageView;
-
-use super::template::Template;
+use metlog_pipeline::{matcher::MessageView, template::Template};
 
 /// Keys counted at a time. Messages of further ones pass together under one key, [`OTHERS`].
 const MAX_KEYS: usize = 10_000;

@@ -8,7 +8,6 @@ mod config;
 mod limit;
 mod scrub;
 mod stat;
-mod template;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +30,7 @@ use metlog_pipeline::{
     intake::Intake,
     matcher::{Matcher, MessageView},
     producer::OwnProducer,
+    share::Share,
     stop::Stop,
 };
 use tracing::error;
@@ -58,8 +58,7 @@ struct Filter {
 enum Action {
     Drop,
     Keep,
-    /// Of all numbers a hash may have, those below pass.
-    Sample(u64),
+    Sample(Share),
     Limit(Limiter),
     Scrub(Scrub),
 }
@@ -78,7 +77,7 @@ impl Filters {
             let passes = match &mut filter.action {
                 Action::Drop => !matches,
                 Action::Keep => matches,
-                Action::Sample(below) => !matches || hash(&batch.header.producer.0, sequence) < *below,
+                Action::Sample(share) => !matches || share.takes(batch.header.producer, sequence),
                 Action::Limit(limiter) => !matches || limiter.allows(&mut view, Instant::now()),
                 Action::Scrub(scrub) => {
                     let message = scrubbed.take().or_else(|| view.message().ok().cloned());
@@ -154,16 +153,4 @@ fn summary(filter: &str, key: &str, count: u64) -> Message {
         pid: 0,
         hostname: String::new(),
     }
-}
-
-/// A number that depends on nothing but the origin of a message: a message that is sent again meets the same fate. The last
-/// step of SplitMix64 over FNV-1a.
-fn hash(producer: &[u8; 16], sequence: u64) -> u64 {
-    let bytes = producer.iter().copied().chain(sequence.to_le_bytes());
-    let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }

@@ -4,10 +4,10 @@ use metlog_core::wire::{batch::Batch, record::Record};
 use metlog_pipeline::{
     matcher::{Matcher, MessageView},
     rollup::{Sample, SampleRate, message_key},
+    template::Template,
 };
 use serde::Deserialize;
 
-use super::template::Template;
 use crate::statsd::MAX_WORD;
 
 /// What kind of sample is made.
