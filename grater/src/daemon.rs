@@ -14,7 +14,7 @@ use metlog_pipeline::{
     watchdog::Watchdog,
 };
 
-use crate::{config::Config, route::Routes, runner::OutputRunner};
+use crate::{config::Config, probe, route::Routes, runner::OutputRunner};
 
 /// The grater.
 pub struct Grater;
@@ -24,6 +24,10 @@ impl Daemon for Grater {
 
     fn check(config: &Config) -> Vec<String> {
         config.check()
+    }
+
+    fn probe(config: &Config) -> Vec<Result<String, String>> {
+        probe::outputs(&config.clone().complete().outputs)
     }
 
     fn data_dir(config: &Config) -> &Path {

@@ -5,5 +5,6 @@ pub mod daemon;
 pub mod dead_letters;
 pub mod dlq;
 pub mod output;
+mod probe;
 pub mod route;
 pub mod runner;

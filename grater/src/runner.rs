@@ -35,7 +35,7 @@ use self::replay::Requests;
 use crate::{
     config::OutputConfig,
     dead_letters::{DeadLetters, Letter, Owner},
-    output::{Output, OutputState},
+    output::{Item, Output, OutputState},
     route::{Decision, Routes},
 };
 
@@ -86,14 +86,21 @@ pub struct OutputRunner {
     at_risk: Outcomes,
 }
 
-/// What became of a load.
-enum Fate {
-    /// The back end took it, except for these messages, which it never will.
-    Delivered(Vec<(usize, String)>),
-    /// The output lags behind too far.
-    Lagging,
-    /// Told to stop before it was decided.
-    Stopped,
+/// How far the delivery of a load has come.
+#[derive(Default)]
+struct Progress {
+    /// Items, from the first, that are settled.
+    settled: usize,
+    /// Of these, what the back end will never take: position, and why.
+    dead: Vec<(usize, String)>,
+}
+
+impl Progress {
+    fn add(&mut self, settled: usize, dead: Vec<(usize, String)>) {
+        let before = self.settled;
+        self.dead.extend(dead.into_iter().map(|(position, reason)| (before + position, reason)));
+        self.settled += settled;
+    }
 }
 
 /// What one read of the spool brings to this output.
@@ -101,9 +108,7 @@ enum Fate {
 struct Load {
     through: u64,
     bytes: u64,
-    messages: Vec<Message>,
-    /// Whose each message is, and whether this output accounts for it.
-    owners: Vec<Owner>,
+    items: Vec<Item>,
     /// What needs no delivery.
     settled: Outcomes,
 }
@@ -190,8 +195,8 @@ impl OutputRunner {
                 let principal = decision.principal().unwrap_or(0) == self.position;
                 match self.own(decision, view) {
                     Some(Ok(message)) => {
-                        load.messages.push(message);
-                        load.owners.push(Owner { producer: Some(producer), sequence, principal });
+                        let owner = Owner { producer: Some(producer), sequence, principal };
+                        load.items.push(Item { message, owner });
                     }
                     Some(Err(reason)) if principal => load.settled.add(producer, reason, 1),
                     _ => {}
@@ -211,19 +216,15 @@ impl OutputRunner {
 
     /// Delivers, or drops what the output lags behind too far with; false when stopped before that was decided.
     fn settle(&mut self, load: &Load, reader: &Reader, stop: &Stop) -> bool {
-        let (delivered, dead) = match self.deliver(&load.messages, reader, stop) {
-            Fate::Delivered(dead) => (true, dead),
-            Fate::Lagging => (false, Vec::new()),
-            Fate::Stopped => return false,
-        };
+        let Some(progress) = self.deliver(&load.items, reader, stop) else { return false };
         let (mut outcomes, mut at_risk) = (load.settled.clone(), load.settled.clone());
-        let mut buried = self.bury(load, &dead).into_iter().peekable();
-        for (index, owner) in load.owners.iter().enumerate() {
+        let mut buried = self.bury(load, &progress.dead).into_iter().peekable();
+        for (index, Item { owner, .. }) in load.items.iter().enumerate() {
             let dead = buried.next_if(|(position, _)| *position == index);
-            let (outcome, if_unsafe) = match (delivered, dead) {
-                (false, _) => (LAG, LAG),
-                (true, Some((_, outcome))) => (outcome, outcome),
-                (true, None) => (DELIVERED, LAG),
+            let (outcome, if_unsafe) = match dead {
+                _ if index >= progress.settled => (LAG, LAG),
+                Some((_, outcome)) => (outcome, outcome),
+                None => (DELIVERED, LAG),
             };
             self.count(outcome);
             if let Some(producer) = owner.producer.filter(|_| owner.principal) {
@@ -237,37 +238,55 @@ impl OutputRunner {
         true
     }
 
-    /// Tries until it works, as long as the output does not lag behind too far.
-    fn deliver(&mut self, messages: &[Message], reader: &Reader, stop: &Stop) -> Fate {
-        if messages.is_empty() {
-            return Fate::Delivered(Vec::new());
-        }
-        let (began, mut pause) = (Instant::now(), PAUSES.0);
-        while !self.is_stuck(reader) {
-            match self.attempt(messages) {
-                Ok(dead) => {
-                    self.is_failing = false;
-                    return Fate::Delivered(dead);
+    /// Tries until all is settled, as long as the output does not lag behind too far; nothing when told to stop.
+    fn deliver(&mut self, items: &[Item], reader: &Reader, stop: &Stop) -> Option<Progress> {
+        let (mut began, mut pause) = (Instant::now(), PAUSES.0);
+        let mut progress = Progress::default();
+        while progress.settled < items.len() {
+            if self.is_stuck(reader) {
+                let output = self.name.clone();
+                self.quiet.say("lag", || error!(output, "output lags too far behind: messages dropped"));
+                break;
+            }
+            let before = progress.settled;
+            match self.attempt(items, &mut progress) {
+                Ok(()) => self.is_failing = false,
+                Err(error) => {
+                    // Some of it went: the back end is there, and what is left has its own patience.
+                    if progress.settled > before {
+                        (began, pause) = (Instant::now(), PAUSES.0);
+                    }
+                    self.tell_failed(error.as_ref(), began.elapsed());
+                    // What was done with before this load is not to wait for it in the spool.
+                    if self.cursor.is_due() {
+                        self.checkpoint(reader);
+                    }
+                    if self.rest(jittered(pause), reader, stop) {
+                        return None;
+                    }
+                    pause = (pause * 2).min(PAUSES.1);
                 }
-                Err(error) => self.tell_failed(error.as_ref(), began.elapsed()),
             }
-            // What was done with before this load is not to wait for it in the spool.
-            if self.cursor.is_due() {
-                self.checkpoint(reader);
-            }
-            if self.rest(jittered(pause), reader, stop) {
-                return Fate::Stopped;
-            }
-            pause = (pause * 2).min(PAUSES.1);
         }
-        let output = self.name.clone();
-        self.quiet.say("lag", || error!(output, "output lags too far behind: messages dropped"));
-        Fate::Lagging
+        Some(progress)
     }
 
-    fn attempt(&mut self, messages: &[Message]) -> Result<Vec<(usize, String)>, Box<dyn Error>> {
-        self.start()?;
-        Ok(self.output.deliver(messages)?.dead)
+    /// Gives the output what is not settled yet.
+    fn attempt(&mut self, items: &[Item], progress: &mut Progress) -> Result<(), Box<dyn Error>> {
+        if !self.is_started {
+            // What it goes back to is before this load.
+            *progress = Progress::default();
+            self.start()?;
+        }
+        let rest = items.get(progress.settled..).unwrap_or_default();
+        match self.output.deliver(rest) {
+            Ok(delivered) => progress.add(rest.len(), delivered.dead),
+            Err(halted) => {
+                progress.add(halted.settled.min(rest.len()), halted.dead);
+                return Err(halted.error.into());
+            }
+        }
+        Ok(())
     }
 
     /// Brings the output back to its last checkpoint and keeps a new one, so that there is a state to come back to.
@@ -330,8 +349,8 @@ impl OutputRunner {
     /// Keeps what the back end refused for good; gives back what to count each of these messages as.
     fn bury(&mut self, load: &Load, dead: &[(usize, String)]) -> Vec<(usize, &'static str)> {
         let letter = |(index, reason): &(usize, String)| {
-            let (message, owner) = (load.messages.get(*index)?, load.owners.get(*index)?);
-            Some(Letter::new(message.clone(), *owner, reason))
+            let item = load.items.get(*index)?;
+            Some(Letter::new(item.message.clone(), item.owner, reason))
         };
         let letters: Vec<Letter> = dead.iter().filter_map(letter).collect();
         if let Some(Letter { reason, .. }) = letters.first() {

@@ -1,6 +1,6 @@
 //! Tests of the output thread: a back end that fails at each of its steps, and what the bound on its lag makes of it.
 
-use std::{fs, thread};
+use std::{fs, sync::Mutex, thread};
 
 use metlog_core::{
     wire::batch::{Builder, Header, ProducerId},
@@ -14,7 +14,7 @@ use metlog_pipeline::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::output::{Delivered, FileConfig, FileFormat, OutputError, OutputKind};
+use crate::output::{Delivered, FileConfig, FileFormat, Halted, Item, OutputError, OutputKind};
 
 const PRODUCER: ProducerId = ProducerId([7; 16]);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,16 +35,17 @@ impl Faulty {
         }
         let works = self.works_for > 0;
         self.works_for = self.works_for.saturating_sub(1);
-        works.then_some(()).ok_or(OutputError::NoFile { path: "nowhere".into(), found: "broken" })
+        works.then_some(()).ok_or(broken())
     }
 }
 
 impl Output for Faulty {
-    fn deliver(&mut self, _messages: &[Message]) -> Result<Delivered, OutputError> {
+    fn deliver(&mut self, _items: &[Item]) -> Result<Delivered, Halted> {
         if self.fails == "speed" {
             thread::sleep(Duration::from_secs(1));
         }
-        self.step("deliver").map(|()| Delivered::default())
+        self.step("deliver")?;
+        Ok(Delivered::default())
     }
 
     fn checkpoint(&mut self) -> Result<OutputState, OutputError> {
@@ -54,6 +55,48 @@ impl Output for Faulty {
     fn restore(&mut self, _state: &OutputState) -> Result<(), OutputError> {
         self.step("restore")
     }
+
+    fn probe(&self) -> Result<String, OutputError> {
+        Ok("there".to_owned())
+    }
+}
+
+/// A back end that takes one message a call and then fails, and never wants the fourth.
+#[derive(Clone, Default)]
+struct Halting {
+    taken: Arc<Mutex<Vec<u64>>>,
+    calls: u64,
+}
+
+impl Output for Halting {
+    fn deliver(&mut self, items: &[Item]) -> Result<Delivered, Halted> {
+        self.calls += 1;
+        let Some(first) = items.first().filter(|_| self.calls.is_multiple_of(2)) else {
+            return Err(broken().into());
+        };
+        let sequence = first.owner.sequence;
+        if sequence == 3 {
+            return Err(Halted::after(1, vec![(0, "not this".to_owned())], broken()));
+        }
+        self.taken.lock().unwrap().push(sequence);
+        Err(Halted::after(1, Vec::new(), broken()))
+    }
+
+    fn checkpoint(&mut self) -> Result<OutputState, OutputError> {
+        Ok(OutputState::Nothing)
+    }
+
+    fn restore(&mut self, _state: &OutputState) -> Result<(), OutputError> {
+        Ok(())
+    }
+
+    fn probe(&self) -> Result<String, OutputError> {
+        Ok("there".to_owned())
+    }
+}
+
+fn broken() -> OutputError {
+    OutputError::NoFile { path: "nowhere".into(), found: "broken" }
 }
 
 /// A spool with one output that takes everything.
@@ -84,10 +127,14 @@ impl Bench {
 
     /// Appends one message, a record of its own.
     fn append(spool: &Spool, sequence: u64) {
+        Self::append_sized(spool, sequence, PAYLOAD_BYTES);
+    }
+
+    fn append_sized(spool: &Spool, sequence: u64, payload_bytes: usize) {
         let identity = Identity { env_version: "0.8", pid: 1, hostname: "h" };
         let header = Header { first_sequence: sequence, ..Header::new(PRODUCER, identity, "app") };
         let mut batch = Builder::new(header);
-        let text = format!("{{\"type\":\"t\",\"payload\":\"{}\"}}", "x".repeat(PAYLOAD_BYTES));
+        let text = format!("{{\"type\":\"t\",\"payload\":\"{}\"}}", "x".repeat(payload_bytes));
         batch.push(&from_json(text.as_bytes()).unwrap().message).unwrap();
         let frame = batch.finish();
         let ordinal = spool.append(&[NewRecord { link: None, frame: &frame }]).unwrap();
@@ -160,4 +207,18 @@ fn a_burst_beyond_the_bound_costs_a_working_output_nothing() {
     let bench = Bench::new("nothing", 0);
     (0..MESSAGES).for_each(|sequence| Bench::append(&bench.spool, sequence));
     bench.run_until(|_, _, _| {}, |came, dropped| (came, dropped) == (MESSAGES, 0));
+}
+
+/// Without what is said to be settled, the first message would be sent again by each try.
+#[test]
+fn a_delivery_that_stops_half_way_repeats_nothing() {
+    let mut bench = Bench::new("nothing", 0);
+    let output = Halting::default();
+    let taken = Arc::clone(&output.taken);
+    bench.runner.output = Box::new(output);
+    // Read from the spool at once: less than `READ_BYTES`, and below the bound on its lag.
+    (0..2).for_each(|sequence| Bench::append(&bench.spool, sequence));
+    (2..6).for_each(|sequence| Bench::append_sized(&bench.spool, sequence, 100));
+    bench.run_until(|_, _, _| {}, |delivered, dropped| (delivered, dropped) == (5, 0));
+    assert_eq!(*taken.lock().unwrap(), [0, 1, 2, 4, 5]);
 }

@@ -38,7 +38,17 @@ pub enum Command {
     /// Runs until SIGTERM or Ctrl-C; SIGHUP reads the configuration again, SIGUSR1 writes a report into the log.
     Run(Source),
     /// Says everything that is wrong with the configuration, without taking a socket from a running daemon.
-    Check(Source),
+    ///
+    /// When nothing is, reaches whatever the daemon delivers to, writes nothing there, and says what it found.
+    /// Exit code 0 when all is well, 1 when something cannot be reached, 78 when the configuration is wrong.
+    Check {
+        /// The daemon's configuration.
+        #[command(flatten)]
+        source: Source,
+        /// Reaches nothing.
+        #[arg(long)]
+        offline: bool,
+    },
     /// Prints the balance of a running daemon: exit code 0 balanced, 1 not, 3 when something is unknown.
     Audit {
         /// The daemon's configuration.
@@ -104,6 +114,11 @@ pub trait Daemon: 'static {
     /// Everything that is wrong with the configuration, a line each.
     fn check(config: &Self::Config) -> Vec<String>;
 
+    /// Reaches whatever it delivers to, all at once, and changes nothing there: for each what was found, or what is wrong.
+    fn probe(_config: &Self::Config) -> Vec<Result<String, String>> {
+        Vec::new()
+    }
+
     /// Where it keeps its data.
     fn data_dir(config: &Self::Config) -> &Path;
 
@@ -119,7 +134,7 @@ pub trait Daemon: 'static {
 pub fn main<D: Daemon>(command: Command, whole: clap::Command) -> ExitCode {
     let done = match command {
         Command::Run(source) => load::<D>(&source).map(|config| run::<D>(source, config)),
-        Command::Check(source) => load::<D>(&source).map(|_| say("configuration is good")),
+        Command::Check { source, offline } => load::<D>(&source).map(|config| check::<D>(&config, offline)),
         Command::Audit { source, json } => load::<D>(&source).map(|config| audit(D::data_dir(&config), json)),
         Command::Tap { source, args } => {
             load::<D>(&source).map(|config| tools::tap(&args, D::data_dir(&config)))
@@ -150,6 +165,19 @@ fn load<D: Daemon>(source: &Source) -> Result<D::Config, ConfigError> {
         [] => Ok(config),
         wrong => Err(ConfigError::new(wrong.join("\n"))),
     }
+}
+
+/// The configuration is good: says so, and what it leads to.
+fn check<D: Daemon>(config: &D::Config, offline: bool) -> ExitCode {
+    say("configuration is good");
+    let probed = if offline { Vec::new() } else { D::probe(config) };
+    for found in &probed {
+        match found {
+            Ok(found) => drop(say(found)),
+            Err(wrong) => complain(wrong),
+        }
+    }
+    if probed.iter().all(Result::is_ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn run<D: Daemon>(source: Source, config: D::Config) -> ExitCode {

@@ -1,9 +1,10 @@
 //! The carbon output against real TCP listeners: one that reads, one that closes, one that is down, one that is stuck.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     net::{SocketAddr, TcpListener},
     thread,
+    time::Instant,
 };
 
 use metlog_core::{Fields, Severity, Timestamp};
@@ -13,8 +14,8 @@ use super::*;
 /// Of both ends together: the kernel lets a receiver's grow only while somebody reads.
 const MORE_THAN_SOCKET_BUFFERS: usize = 16 * 1024 * 1024;
 
-fn message(kind: &str, payload: impl Into<Value>) -> Message {
-    Message {
+fn message(kind: &str, payload: impl Into<Value>) -> Item {
+    Item::from(Message {
         kind: kind.to_owned(),
         timestamp: Timestamp::from_nanos(0),
         logger: String::new(),
@@ -24,10 +25,10 @@ fn message(kind: &str, payload: impl Into<Value>) -> Message {
         env_version: String::new(),
         pid: 0,
         hostname: String::new(),
-    }
+    })
 }
 
-fn lines(payload: &str) -> Message {
+fn lines(payload: &str) -> Item {
     message("statmetric", payload)
 }
 
@@ -94,7 +95,7 @@ fn what_is_no_carbon_line_is_dead_and_the_rest_is_sent() {
         .enumerate()
         .filter_map(|(position, (_, reason))| reason.map(|reason| (position, reason.to_owned())))
         .collect();
-    let messages: Vec<Message> = table.into_iter().map(|(message, _)| message).collect();
+    let messages: Vec<Item> = table.into_iter().map(|(message, _)| message).collect();
     assert_eq!(output.deliver(&messages).unwrap().dead, expected);
     assert_eq!(carbon.join().unwrap(), ["good 1 10", "last 1 10"]);
 }
@@ -116,7 +117,7 @@ fn a_carbon_that_is_down_is_an_error_until_it_is_up() {
     let (listener, mut output) = listen();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = output.deliver(&[lines("a 1 10\n")]).unwrap_err().to_string();
+    let error = output.deliver(&[lines("a 1 10\n")]).unwrap_err().error.to_string();
     assert!(error.starts_with(&format!("cannot connect to {address}: ")), "{error}");
     let listener = TcpListener::bind(address).unwrap();
     let carbon = thread::spawn(move || read_lines(&listener, 1));
@@ -151,7 +152,7 @@ fn a_carbon_that_does_not_read_is_an_error_within_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut output = output(listener.local_addr().unwrap(), Duration::from_millis(200));
     let much = lines(&format!("{} 1 10\n", "x".repeat(MORE_THAN_SOCKET_BUFFERS)));
-    let error = output.deliver(std::slice::from_ref(&much)).unwrap_err().to_string();
+    let error = output.deliver(std::slice::from_ref(&much)).unwrap_err().error.to_string();
     assert!(error.contains("not all was taken within 200ms"), "{error}");
     // The half line is on a connection of its own; the next delivery begins a new one.
     let stuck = accept(&listener);

@@ -33,6 +33,22 @@ pub enum OutputError {
         /// What the system said.
         source: io::Error,
     },
+    /// A setting cannot work, or what it names is not what it should be.
+    #[error("{key}: {message}")]
+    Setting {
+        /// The setting.
+        key: &'static str,
+        /// What was found and what was expected.
+        message: String,
+    },
+    /// The back end was reached and refused.
+    #[error("{address} refuses: {reason}")]
+    Refused {
+        /// Who.
+        address: String,
+        /// What it said, and what to look at.
+        reason: String,
+    },
 }
 
 impl OutputError {
@@ -46,5 +62,10 @@ impl OutputError {
     pub(super) fn network(action: &'static str, address: &str) -> impl FnOnce(io::Error) -> Self {
         let address = address.to_owned();
         move |source| Self::Network { action, address, source }
+    }
+
+    /// A setting that cannot work.
+    pub(super) fn setting(key: &'static str, message: impl Into<String>) -> Self {
+        Self::Setting { key, message: message.into() }
     }
 }

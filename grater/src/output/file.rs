@@ -11,11 +11,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use metlog_core::{Message, wire::json};
+use metlog_core::wire::json;
+use rustix::fs::Access;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::{Delivered, Output, OutputError, OutputState};
+use super::{Delivered, Halted, Item, Output, OutputError, OutputState};
 
 /// Readable by the group, which log shippers belong to; messages are nobody else's business.
 const FILE_MODE: u32 = 0o640;
@@ -137,21 +138,22 @@ impl FileOutput {
 }
 
 impl Output for FileOutput {
-    fn deliver(&mut self, messages: &[Message]) -> Result<Delivered, OutputError> {
-        if messages.is_empty() {
+    fn deliver(&mut self, items: &[Item]) -> Result<Delivered, Halted> {
+        if items.is_empty() {
             return Ok(Delivered::default());
         }
         let mut lines = std::mem::take(&mut self.lines);
         lines.clear();
-        for message in messages {
+        for item in items {
             match self.config.format {
-                FileFormat::Json => lines.extend_from_slice(json::to_json(message).as_bytes()),
+                FileFormat::Json => lines.extend_from_slice(json::to_json(&item.message).as_bytes()),
             }
             lines.push(b'\n');
         }
         let appended = self.append(&lines);
         self.lines = lines;
-        appended.map(|()| Delivered::default())
+        appended?;
+        Ok(Delivered::default())
     }
 
     fn checkpoint(&mut self) -> Result<OutputState, OutputError> {
@@ -180,6 +182,25 @@ impl Output for FileOutput {
         info!(path = %path.display(), bytes = found.length - kept.length, "cut off what was written after the last checkpoint");
         Ok(())
     }
+
+    fn probe(&self) -> Result<String, OutputError> {
+        probe(&self.config.path)
+    }
+}
+
+/// Whether the file can be written to, or made where it is missing.
+fn probe(path: &Path) -> Result<String, OutputError> {
+    refuse_no_file(path)?;
+    let writable = |path: &Path, access| rustix::fs::access(path, access).map_err(io::Error::from);
+    if path.exists() {
+        writable(path, Access::READ_OK | Access::WRITE_OK).map_err(OutputError::file("open", path))?;
+        return Ok(format!("{} can be written to", path.display()));
+    }
+    let above = path.ancestors().skip(1).find(|above| is_there(above)).unwrap_or(Path::new("."));
+    let above = if above == Path::new("") { Path::new(".") } else { above };
+    writable(above, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(OutputError::file("create files in", above))?;
+    Ok(format!("{} can be created", path.display()))
 }
 
 /// Why a file that differs from its last checkpoint must not be cut.

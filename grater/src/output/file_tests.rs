@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt, process::Command};
 
-use metlog_core::wire::json::from_json;
+use metlog_core::{Message, wire::json::from_json};
 
 use super::*;
 
@@ -13,8 +13,8 @@ fn message(payload: &str) -> Message {
     from_json(format!(r#"{{"type":"a","payload":"{payload}"}}"#).as_bytes()).unwrap().message
 }
 
-fn messages(payloads: &[&str]) -> Vec<Message> {
-    payloads.iter().map(|payload| message(payload)).collect()
+fn messages(payloads: &[&str]) -> Vec<Item> {
+    payloads.iter().map(|payload| message(payload).into()).collect()
 }
 
 fn output(path: &Path) -> FileOutput {
@@ -70,7 +70,10 @@ fn what_is_no_file_is_refused() {
     let path = directory.path().join("later");
     let mut output = output(&path);
     fs::create_dir(&path).unwrap();
-    assert!(matches!(output.deliver(&messages(&["1"])), Err(OutputError::NoFile { .. })));
+    assert!(matches!(
+        output.deliver(&messages(&["1"])),
+        Err(Halted { error: OutputError::NoFile { .. }, .. })
+    ));
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn a_path_that_cannot_be_made_is_an_error_that_passes() {
     fs::write(&blocker, "").unwrap();
     let path = blocker.join("metrics.log");
     let mut output = output(&path);
-    let error = output.deliver(&messages(&["1"])).unwrap_err().to_string();
+    let error = output.deliver(&messages(&["1"])).unwrap_err().error.to_string();
     assert!(error.starts_with(&format!("cannot create directory {}: ", blocker.display())), "{error}");
     fs::remove_file(&blocker).unwrap();
     deliver(&mut output, &["1"]);
@@ -203,7 +206,7 @@ fn under_a_limit() {
     let mut output = output(&path);
     deliver(&mut output, &["1"]);
     let long = "x".repeat(3_000);
-    let error = output.deliver(&messages(&[long.as_str(); 10])).unwrap_err().to_string();
+    let error = output.deliver(&messages(&[long.as_str(); 10])).unwrap_err().error.to_string();
     assert!(error.starts_with(&format!("cannot write to {}: ", path.display())), "{error}");
     assert_eq!(payloads(&path), ["1"]);
     deliver(&mut output, &["2"]);

@@ -10,11 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metlog_core::Message;
 use tracing::{error, info, warn};
 
 use super::{DEAD, DELIVERED, OutputRunner};
-use crate::dead_letters::{Change, Letter};
+use crate::{
+    dead_letters::{Change, Letter},
+    output::Item,
+};
 
 /// How often a request is looked for, and how soon a failed try is repeated.
 const LOOK: Duration = Duration::from_secs(1);
@@ -69,9 +71,26 @@ impl OutputRunner {
     }
 
     fn replay_some(&mut self, letters: &[Letter]) -> Result<(), Box<dyn Error>> {
-        let messages: Vec<Message> = letters.iter().map(|letter| letter.message.clone()).collect();
+        let item = |letter: &Letter| Item { message: letter.message.clone(), owner: letter.owner };
+        let items: Vec<Item> = letters.iter().map(item).collect();
         self.start()?;
-        let dead: HashMap<usize, String> = self.output.deliver(&messages)?.dead.into_iter().collect();
+        let (settled, dead, halted) = match self.output.deliver(&items) {
+            Ok(delivered) => (items.len(), delivered.dead, None),
+            Err(halted) => (halted.settled, halted.dead, Some(halted.error)),
+        };
+        self.settle_letters(letters.get(..settled).unwrap_or(letters), &dead.into_iter().collect())?;
+        halted.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Makes safe what became of letters that were sent, and only then takes them away.
+    fn settle_letters(
+        &mut self,
+        letters: &[Letter],
+        dead: &HashMap<usize, String>,
+    ) -> Result<(), Box<dyn Error>> {
+        if letters.is_empty() {
+            return Ok(());
+        }
         let state = self.output.checkpoint()?;
         let is_sent = |(position, _): &(usize, &Letter)| !dead.contains_key(position);
         let sent: Vec<&Letter> =
@@ -83,7 +102,7 @@ impl OutputRunner {
             self.recount(&sent, DELIVERED, DEAD);
             return Err(error.into());
         }
-        self.take_away(letters, &dead);
+        self.take_away(letters, dead);
         let (output, count, refused) = (&self.name, sent.len(), dead.len());
         info!(output, count, refused, "dead letters sent again");
         let count = u64::try_from(count).unwrap_or(u64::MAX);

@@ -28,7 +28,7 @@ use super::*;
 use crate::{
     config::OutputConfig,
     dead_letters::DeadLetters,
-    output::{Delivered, FileConfig, FileFormat, Output, OutputError, OutputKind, OutputState},
+    output::{Delivered, FileConfig, FileFormat, Halted, Output, OutputError, OutputKind, OutputState},
     route::Routes,
 };
 
@@ -42,12 +42,12 @@ struct Picky {
 }
 
 impl Output for Picky {
-    fn deliver(&mut self, messages: &[Message]) -> Result<Delivered, OutputError> {
+    fn deliver(&mut self, items: &[Item]) -> Result<Delivered, Halted> {
         if self.refuses.load(Ordering::SeqCst) {
             let refuse = |index| (index, "not my kind".to_owned());
-            return Ok(Delivered { dead: (0..messages.len()).map(refuse).collect() });
+            return Ok(Delivered { dead: (0..items.len()).map(refuse).collect() });
         }
-        self.taken.lock().unwrap().extend(messages.iter().map(|message| message.kind.clone()));
+        self.taken.lock().unwrap().extend(items.iter().map(|item| item.message.kind.clone()));
         Ok(Delivered::default())
     }
 
@@ -57,6 +57,10 @@ impl Output for Picky {
 
     fn restore(&mut self, _state: &OutputState) -> Result<(), OutputError> {
         Ok(())
+    }
+
+    fn probe(&self) -> Result<String, OutputError> {
+        Ok("there".to_owned())
     }
 }
 
