@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod json;
+pub mod outline;
 pub mod pack;
 pub mod record;
 

@@ -119,6 +119,15 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Skips one value and gives back its bytes.
+    pub(crate) fn skip_value(&mut self) -> Result<&'a [u8], Error> {
+        let before = self.rest;
+        self.skip()?;
+        before
+            .get(..before.len() - self.rest.len())
+            .ok_or_else(|| Error::malformed("broken MessagePack: a value without an end"))
+    }
+
     /// Skips a scalar, or the head of a container; gives back how many values the container holds.
     fn skip_one(&mut self) -> Result<u64, Error> {
         let marker = self.rest.first().map_or(Marker::Reserved, |byte| Marker::from_u8(*byte));

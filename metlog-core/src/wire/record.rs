@@ -199,7 +199,7 @@ impl<'a> Record<'a> {
         self.0
     }
 
-    fn open(&self) -> Result<(Head<'a>, Reader<'a>, bool), Error> {
+    pub(super) fn open(&self) -> Result<(Head<'a>, Reader<'a>, bool), Error> {
         let mut reader = Reader::new(self.0);
         let columns = reader.array_len()?;
         if columns < 6 {

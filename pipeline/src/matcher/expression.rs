@@ -2,10 +2,10 @@
 
 use std::{cmp::Ordering, str::FromStr};
 
-use metlog_core::{Fields, Value};
+use metlog_core::wire::outline::Scalar;
 use regex::bytes::Regex;
 
-use super::view::MessageView;
+use super::{path::FieldPath, view::MessageView};
 
 /// A tree without operators that a variable's type does not allow: the parser refuses those.
 #[derive(Debug, Clone)]
@@ -13,9 +13,23 @@ pub(super) enum Expression {
     Constant(bool),
     All(Vec<Expression>),
     Any(Vec<Expression>),
+    Test(Place, Test),
+}
+
+/// A comparison.
+#[derive(Debug, Clone)]
+pub(super) enum Test {
     Text(TextColumn, TextTest),
     Number(NumberColumn, NumberTest),
     Field(FieldPath, FieldTest),
+}
+
+/// Where a comparison stands in the expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Its first character, counted from 1.
+    pub(super) column: usize,
+    pub(super) text: Box<str>,
 }
 
 impl Expression {
@@ -35,9 +49,23 @@ impl Expression {
             Self::Constant(constant) => *constant,
             Self::All(parts) => parts.iter().all(|part| part.holds(view)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(view)),
-            Self::Text(column, test) => view.text(*column).is_some_and(|text| test.holds(text)),
-            Self::Number(column, test) => view.number(*column).is_some_and(|number| test.holds(number)),
-            Self::Field(path, test) => view.fields().is_some_and(|fields| test.holds(path.find(fields))),
+            Self::Test(_, test) => test.holds(view),
+        }
+    }
+
+    /// The types of which a message that fits has one; nothing when it may have any.
+    pub(super) fn types(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Constant(false) => Some(Vec::new()),
+            Self::All(parts) => parts.iter().filter_map(Self::types).min_by_key(Vec::len),
+            Self::Any(parts) => {
+                let types: Option<Vec<_>> = parts.iter().map(Self::types).collect();
+                types.map(|types| types.concat())
+            }
+            Self::Test(_, Test::Text(TextColumn::Type, TextTest::Compare(Comparison::Equal, kind))) => {
+                Some(vec![kind])
+            }
+            Self::Constant(true) | Self::Test(..) => None,
         }
     }
 
@@ -46,9 +74,19 @@ impl Expression {
         match self {
             Self::Constant(_) => false,
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::reads_body),
-            Self::Text(column, _) => !matches!(column, TextColumn::Type | TextColumn::Logger),
-            Self::Number(column, _) => *column == NumberColumn::Pid,
-            Self::Field(..) => true,
+            Self::Test(_, Test::Text(column, _)) => !matches!(column, TextColumn::Type | TextColumn::Logger),
+            Self::Test(_, Test::Number(column, _)) => *column == NumberColumn::Pid,
+            Self::Test(_, Test::Field(..)) => true,
+        }
+    }
+}
+
+impl Test {
+    pub(super) fn holds(&self, view: &mut MessageView<'_>) -> bool {
+        match self {
+            Self::Text(column, test) => view.text(*column).is_some_and(|text| test.holds(text)),
+            Self::Number(column, test) => view.number(*column).is_some_and(|number| test.holds(number)),
+            Self::Field(path, test) => view.field(path).is_some_and(|value| test.holds(value)),
         }
     }
 }
@@ -137,10 +175,10 @@ pub(super) enum Number {
 }
 
 impl Number {
-    fn of(value: &Value) -> Option<Self> {
+    fn of(value: Scalar<'_>) -> Option<Self> {
         match value {
-            Value::Int(int) => Some(Self::Int(*int)),
-            Value::Float(float) => Some(Self::Float(*float)),
+            Scalar::Int(int) => Some(Self::Int(int)),
+            Scalar::Float(float) => Some(Self::Float(float)),
             _ => None,
         }
     }
@@ -184,59 +222,13 @@ pub(super) enum FieldTest {
 }
 
 impl FieldTest {
-    fn holds(&self, value: Option<&Value>) -> bool {
+    fn holds(&self, value: Option<Scalar<'_>>) -> bool {
         match (self, value) {
             (Self::Missing { wanted }, value) => value.is_none() == *wanted,
-            (Self::Text(test), Some(value)) => text_of(value).is_some_and(|text| test.holds(text)),
+            (Self::Text(test), Some(Scalar::Bytes(text))) => test.holds(text),
             (Self::Number(test), Some(value)) => Number::of(value).is_some_and(|number| test.holds(number)),
-            (Self::Bool { wanted }, Some(Value::Bool(found))) => found == wanted,
+            (Self::Bool { wanted }, Some(Scalar::Bool(found))) => found == *wanted,
             _ => false,
         }
     }
-}
-
-/// The bytes of a value that is text.
-pub(super) fn text_of(value: &Value) -> Option<&[u8]> {
-    match value {
-        Value::Text(text) => Some(text.as_bytes()),
-        Value::Bytes(bytes) => Some(bytes),
-        _ => None,
-    }
-}
-
-/// Which field, which of its values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FieldPath {
-    pub(super) name: String,
-    pub(super) field_index: usize,
-    pub(super) value_index: usize,
-}
-
-impl FieldPath {
-    fn find<'m>(&self, fields: &'m Fields) -> Option<&'m Value> {
-        let value = fields.get(&self.name).or_else(|| inside(fields, &self.name))?;
-        let field = match value {
-            Value::List(repeated) if matches!(repeated.first(), Some(Value::List(_))) => {
-                repeated.get(self.field_index)?
-            }
-            _ if self.field_index == 0 => value,
-            _ => return None,
-        };
-        let found = match field {
-            Value::List(values) => values.get(self.value_index)?,
-            _ if self.value_index == 0 => field,
-            _ => return None,
-        };
-        (*found != Value::Null).then_some(found)
-    }
-}
-
-/// The value at a dotted path.
-fn inside<'m>(fields: &'m Fields, path: &str) -> Option<&'m Value> {
-    let (outer, name) = path.rsplit_once('.')?;
-    let holder = outer.split('.').try_fold(fields, |fields, name| match fields.get(name)? {
-        Value::Map(inner) => Some(inner),
-        _ => None,
-    })?;
-    holder.get(name)
 }

@@ -10,6 +10,8 @@ use super::{
 pub(super) struct Token<'a> {
     /// The first character, counted from 1.
     pub(super) column: usize,
+    /// The same in bytes, from 0.
+    pub(super) start: usize,
     /// As it stands in the expression.
     pub(super) text: &'a str,
     pub(super) kind: TokenKind<'a>,
@@ -63,20 +65,21 @@ const SYMBOLS: [(&str, TokenKind<'static>); 12] = [
 pub(super) struct Lexer<'a> {
     rest: &'a str,
     column: usize,
+    start: usize,
 }
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { rest: text, column: 1 }
+        Self { rest: text, column: 1, start: 0 }
     }
 
     /// The next token; `End` again and again after the last.
     pub(super) fn next_token(&mut self) -> Result<Token<'a>, MatcherError> {
         let blank = self.rest.len() - self.rest.trim_start().len();
         self.take(blank);
-        let column = self.column;
+        let (column, start) = (self.column, self.start);
         let Some(first) = self.rest.chars().next() else {
-            return Ok(Token { column, text: "", kind: TokenKind::End });
+            return Ok(Token { column, start, text: "", kind: TokenKind::End });
         };
         let (length, kind) = match first {
             '"' | '\'' => self.quoted(first)?,
@@ -86,7 +89,7 @@ impl<'a> Lexer<'a> {
             'a'..='z' | 'A'..='Z' | '_' => self.word(),
             _ => self.symbol(first)?,
         };
-        Ok(Token { column, text: self.take(length), kind })
+        Ok(Token { column, start, text: self.take(length), kind })
     }
 
     /// Steps over `length` bytes, which end at a character's end.
@@ -94,6 +97,7 @@ impl<'a> Lexer<'a> {
         let (taken, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, ""));
         self.rest = rest;
         self.column += taken.chars().count();
+        self.start += taken.len();
         taken
     }
 

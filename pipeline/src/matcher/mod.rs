@@ -24,9 +24,11 @@
 //! is one field of several values (`Fields[list][0][1]` is the second), a list of lists several fields.
 
 mod error;
+mod explanation;
 mod expression;
 mod lexer;
 mod parser;
+mod path;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -34,6 +36,7 @@ mod tests;
 mod view;
 
 pub use error::MatcherError;
+pub use explanation::{Explanation, Finding};
 pub use view::MessageView;
 
 /// A compiled expression.
@@ -53,5 +56,17 @@ impl Matcher {
     #[must_use]
     pub fn matches(&self, view: &mut MessageView<'_>) -> bool {
         self.0.holds(view)
+    }
+
+    /// As [`Matcher::matches`], with the comparisons that decide it.
+    #[must_use]
+    pub fn explain(&self, view: &mut MessageView<'_>) -> Explanation {
+        explanation::explain(&self.0, view)
+    }
+
+    /// The types of which a message that fits has one; nothing when it may have any.
+    #[must_use]
+    pub fn types(&self) -> Option<Vec<&str>> {
+        self.0.types()
     }
 }

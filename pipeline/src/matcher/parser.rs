@@ -5,9 +5,10 @@ use regex::bytes::Regex;
 use super::{
     error::MatcherError,
     expression::{
-        Comparison, Expression, FieldPath, FieldTest, NumberColumn, NumberTest, TextColumn, TextTest,
+        Comparison, Expression, FieldTest, NumberColumn, NumberTest, Place, Test, TextColumn, TextTest,
     },
     lexer::{Lexer, Operator, Token, TokenKind},
+    path::FieldPath,
 };
 
 /// Parentheses are read by recursion; nobody writes more of them, and a stack is not endless.
@@ -17,7 +18,7 @@ const MAX_DEPTH: usize = 64;
 pub(super) fn parse(text: &str) -> Result<Expression, MatcherError> {
     let mut lexer = Lexer::new(text);
     let next = lexer.next_token()?;
-    let mut parser = Parser { lexer, next, depth: 0 };
+    let mut parser = Parser { text, lexer, next, end: 0, depth: 0 };
     let expression = parser.any()?;
     match parser.next.kind {
         TokenKind::End => Ok(expression),
@@ -50,14 +51,18 @@ const FIELDS: &str = "Fields";
 const LIKENESS: f64 = 0.7;
 
 struct Parser<'a> {
+    text: &'a str,
     lexer: Lexer<'a>,
     next: Token<'a>,
+    /// Where the last token that was read ends, in bytes.
+    end: usize,
     depth: usize,
 }
 
 impl<'a> Parser<'a> {
     fn advance(&mut self) -> Result<Token<'a>, MatcherError> {
         let following = self.lexer.next_token()?;
+        self.end = self.next.start + self.next.text.len();
         Ok(std::mem::replace(&mut self.next, following))
     }
 
@@ -84,7 +89,7 @@ impl<'a> Parser<'a> {
             TokenKind::Open => self.parenthesis(),
             TokenKind::Word("TRUE") => self.advance().map(|_| Expression::Constant(true)),
             TokenKind::Word("FALSE") => self.advance().map(|_| Expression::Constant(false)),
-            TokenKind::Word(_) => self.comparison(),
+            TokenKind::Word(_) => self.placed_comparison(),
             _ => Err(expected("a variable, TRUE, FALSE or \"(\"", &self.next)),
         }
     }
@@ -106,7 +111,14 @@ impl<'a> Parser<'a> {
         Ok(inside)
     }
 
-    fn comparison(&mut self) -> Result<Expression, MatcherError> {
+    fn placed_comparison(&mut self) -> Result<Expression, MatcherError> {
+        let (column, start) = (self.next.column, self.next.start);
+        let test = self.comparison()?;
+        let text = self.text.get(start..self.end).unwrap_or_default().into();
+        Ok(Expression::Test(Place { column, text }, test))
+    }
+
+    fn comparison(&mut self) -> Result<Test, MatcherError> {
         let (name, variable) = self.variable()?;
         let TokenKind::Operator(operator) = self.next.kind else {
             return Err(expected(&format!("an operator after {name}"), &self.next));
@@ -115,10 +127,10 @@ impl<'a> Parser<'a> {
         match (operator, variable) {
             (Operator::Compare(comparison), variable) => self.literal(&sign, name, variable, comparison),
             (Operator::Match { wanted }, Variable::Text(column)) => {
-                self.pattern(&sign, wanted).map(|test| Expression::Text(column, test))
+                self.pattern(&sign, wanted).map(|test| Test::Text(column, test))
             }
             (Operator::Match { wanted }, Variable::Field(path)) => {
-                self.pattern(&sign, wanted).map(|test| Expression::Field(path, FieldTest::Text(test)))
+                self.pattern(&sign, wanted).map(|test| Test::Field(path, FieldTest::Text(test)))
             }
             (Operator::Match { .. }, Variable::Number(_)) => {
                 let message = format!("{name} is a number, {} compares text", sign.text);
@@ -176,16 +188,16 @@ impl<'a> Parser<'a> {
         name: &str,
         variable: Variable,
         comparison: Comparison,
-    ) -> Result<Expression, MatcherError> {
+    ) -> Result<Test, MatcherError> {
         let operand = self.next.clone();
-        let expression = match (variable, operand.kind) {
+        let test = match (variable, operand.kind) {
             (Variable::Text(column), TokenKind::Quoted(text)) => {
-                Expression::Text(column, TextTest::Compare(comparison, text))
+                Test::Text(column, TextTest::Compare(comparison, text))
             }
             (Variable::Number(column), TokenKind::Number(number)) => {
-                Expression::Number(column, NumberTest(comparison, number))
+                Test::Number(column, NumberTest(comparison, number))
             }
-            (Variable::Field(path), _) => Expression::Field(path, field_test(sign, &self.next, comparison)?),
+            (Variable::Field(path), _) => Test::Field(path, field_test(sign, &self.next, comparison)?),
             (_, TokenKind::Word("NIL")) => {
                 let message = format!("{name} is never missing, NIL compares with Fields[...] only");
                 return Err(MatcherError::new(operand.column, message));
@@ -198,7 +210,7 @@ impl<'a> Parser<'a> {
             }
         };
         self.advance()?;
-        Ok(expression)
+        Ok(test)
     }
 }
 

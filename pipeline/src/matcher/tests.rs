@@ -232,7 +232,7 @@ fn head_columns_do_not_decode_the_body() {
     ] {
         let mut view = view(&bytes);
         assert!(Matcher::compile(expression).unwrap().matches(&mut view), "{expression}");
-        assert!(!view.has_decoded_body(), "{expression}");
+        assert!(!view.has_read_body(), "{expression}");
     }
     assert!(view(&bytes).message().is_err());
 }
@@ -255,7 +255,7 @@ fn the_message_is_decoded_once_and_given_away() {
     let mut view = view(&bytes);
     assert_eq!(view.head().unwrap().kind, "counter");
     assert!(Matcher::compile("Pid == 42").unwrap().matches(&mut view));
-    assert!(view.has_decoded_body());
+    assert!(view.has_read_body());
     assert_eq!(view.into_message().unwrap(), Message { fields: Fields::new(), ..sample() });
 }
 
@@ -313,4 +313,49 @@ fn deep_parentheses_are_an_error_and_not_a_crash() {
     assert!(Matcher::compile(&nested(64)).is_ok());
     let error = Matcher::compile(&nested(100_000)).unwrap_err();
     assert_eq!((error.column, error.message.as_str()), (65, "more than 64 parentheses inside each other"));
+}
+
+#[test]
+fn an_explanation_names_the_comparisons_that_decide() {
+    let bytes = record_of(&sample());
+    for (expression, matches, findings) in [
+        ("TRUE", true, vec![]),
+        (
+            "Type == 'counter' && Fields[count] > 5",
+            true,
+            vec!["column 1: Type == 'counter', found \"counter\"", "column 22: Fields[count] > 5, found 7"],
+        ),
+        // The first that fails is enough; heads are asked before bodies.
+        ("Fields[count] > 9 && Severity == 1", false, vec!["column 22: Severity == 1, found 5"]),
+        ("Fields[none] != 'x'", false, vec!["column 1: Fields[none] != 'x', found nothing"]),
+        (
+            "Fields[map] == 'ä' || (Type == 'x' || Fields[on] == FALSE)",
+            false,
+            vec![
+                "column 1: Fields[map] == 'ä', found a list or map",
+                "column 24: Type == 'x', found \"counter\"",
+                "column 39: Fields[on] == FALSE, found TRUE",
+            ],
+        ),
+        ("Type =~ /nt/ || Payload == '1'", true, vec!["column 1: Type =~ /nt/, found \"counter\""]),
+    ] {
+        let explained = Matcher::compile(expression).unwrap().explain(&mut view(&bytes));
+        let said: Vec<String> = explained.findings.iter().map(ToString::to_string).collect();
+        assert_eq!((explained.matches, said.iter().map(String::as_str).collect()), (matches, findings));
+    }
+}
+
+#[test]
+fn the_types_a_message_must_have_are_known() {
+    for (expression, types) in [
+        ("Type == 'a'", Some(vec!["a"])),
+        ("Type == 'a' || Type == 'b'", Some(vec!["a", "b"])),
+        ("(Type == 'a' || Type == 'b') && Severity < 3 && Type == 'b'", Some(vec!["b"])),
+        ("Type == 'a' || Severity < 3", None),
+        ("Type != 'a'", None),
+        ("FALSE && Type == 'a'", Some(vec![])),
+        ("TRUE", None),
+    ] {
+        assert_eq!(Matcher::compile(expression).unwrap().types(), types, "{expression}");
+    }
 }

@@ -1,19 +1,27 @@
 //! A message in a batch, read no further than it is looked at.
 
 use metlog_core::{
-    Error, Fields, Message,
-    wire::record::{Head, Identity, Record},
+    Error, Message,
+    wire::{
+        outline::{Outline, Raw, Scalar},
+        record::{Head, Identity, Record},
+    },
 };
 
-use super::expression::{Number, NumberColumn, TextColumn, text_of};
+use super::{
+    expression::{Number, NumberColumn, TextColumn},
+    path::FieldPath,
+};
 
-/// One record of a batch. Its head (type, severity, logger, timestamp) and its rest are decoded when first asked for,
-/// once each. What is broken has no value: every comparison with it is false, `== NIL` included.
+/// One record of a batch. Its head (type, severity, logger, timestamp) is read when first asked for, the rest is then found
+/// where it lies, and the whole message is built only for values inside lists and maps; once each. What is broken has no
+/// value: every comparison with it is false, `== NIL` included.
 #[derive(Debug)]
 pub struct MessageView<'a> {
     record: Record<'a>,
     shared: Identity<'a>,
     head: Option<Option<Head<'a>>>,
+    outline: Option<Option<Outline<'a>>>,
     message: Option<Result<Message, Error>>,
 }
 
@@ -21,7 +29,7 @@ impl<'a> MessageView<'a> {
     /// Looks at `record`, of a batch whose header says `shared`.
     #[must_use]
     pub fn new(record: Record<'a>, shared: Identity<'a>) -> Self {
-        Self { record, shared, head: None, message: None }
+        Self { record, shared, head: None, outline: None, message: None }
     }
 
     /// The front columns; `None` when they are broken.
@@ -49,9 +57,12 @@ impl<'a> MessageView<'a> {
         match column {
             TextColumn::Type => self.head().map(|head| head.kind.as_bytes()),
             TextColumn::Logger => self.head().map(|head| head.logger.as_bytes()),
-            TextColumn::Payload => self.message().ok().and_then(|message| text_of(&message.payload)),
-            TextColumn::EnvVersion => self.message().ok().map(|message| message.env_version.as_bytes()),
-            TextColumn::Hostname => self.message().ok().map(|message| message.hostname.as_bytes()),
+            TextColumn::Payload => match self.outline()?.payload.scalar()? {
+                Scalar::Bytes(text) => Some(text),
+                _ => None,
+            },
+            TextColumn::EnvVersion => self.identity().map(|identity| identity.env_version.as_bytes()),
+            TextColumn::Hostname => self.identity().map(|identity| identity.hostname.as_bytes()),
         }
     }
 
@@ -59,17 +70,40 @@ impl<'a> MessageView<'a> {
         let number = match column {
             NumberColumn::Timestamp => self.head()?.timestamp.as_nanos(),
             NumberColumn::Severity => self.head()?.severity.as_u8().into(),
-            NumberColumn::Pid => self.message().ok()?.pid,
+            NumberColumn::Pid => self.identity()?.pid,
         };
         Some(Number::Int(number.into()))
     }
 
-    pub(super) fn fields(&mut self) -> Option<&Fields> {
-        self.message().ok().map(|message| &message.fields)
+    /// The value at a path, if there is one; `None` when what would tell is broken.
+    pub(super) fn field(&mut self, path: &FieldPath) -> Option<Option<Scalar<'_>>> {
+        let found = self.outline()?.field(&path.name);
+        let is_elsewhere = match found.map(Raw::scalar) {
+            None => path.is_dotted(),
+            Some(None) => return None,
+            Some(Some(Scalar::Nested)) => true,
+            Some(Some(scalar)) => {
+                return Some((path.is_first() && scalar != Scalar::Null).then_some(scalar));
+            }
+        };
+        if !is_elsewhere {
+            return Some(None);
+        }
+        self.message().ok().map(|message| path.find(&message.fields))
     }
 
-    #[cfg(test)]
-    pub(super) fn has_decoded_body(&self) -> bool {
-        self.message.is_some()
+    fn identity(&mut self) -> Option<Identity<'a>> {
+        let shared = self.shared;
+        self.outline().map(|outline| outline.identity.unwrap_or(shared))
+    }
+
+    fn outline(&mut self) -> Option<&Outline<'a>> {
+        self.outline.get_or_insert_with(|| self.record.outline().ok()).as_ref()
+    }
+
+    /// Whether anything behind the head has been looked at.
+    #[must_use]
+    pub fn has_read_body(&self) -> bool {
+        self.outline.is_some() || self.message.is_some()
     }
 }
