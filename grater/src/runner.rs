@@ -191,7 +191,7 @@ impl OutputRunner {
             let producer = batch.header.producer;
             for (sequence, record) in batch.records() {
                 let mut view = MessageView::new(record, batch.header.identity());
-                let decision = self.routes.decide(&mut view);
+                let decision = self.routes.decide(&mut view, Some((producer, sequence)));
                 let principal = decision.principal().unwrap_or(0) == self.position;
                 match self.own(decision, view) {
                     Some(Ok(message)) => {
@@ -207,11 +207,15 @@ impl OutputRunner {
     }
 
     /// The message, when it is this output's; the reason, when it goes nowhere; nothing, when others see to it.
-    fn own(&self, decision: Decision, view: MessageView<'_>) -> Option<Result<Message, &'static str>> {
+    fn own(&self, decision: Decision, view: MessageView<'_>) -> Option<Result<Message, &str>> {
         if decision.is_empty() {
-            return Some(Err("filtered:no_route"));
+            return Some(Err(self.routes.reason(decision)));
         }
-        decision.contains(self.position).then(|| view.into_message().map_err(|_| "dropped:undecodable"))
+        decision.contains(self.position).then(|| {
+            let mut message = view.into_message().map_err(|_| "dropped:undecodable")?;
+            self.routes.change(decision, self.position, &mut message);
+            Ok(message)
+        })
     }
 
     /// Delivers, or drops what the output lags behind too far with; false when stopped before that was decided.
@@ -428,6 +432,9 @@ fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + metlog_core::sample::uniform() / 2.0)
 }
 
+#[cfg(test)]
+#[path = "runner/routed_tests.rs"]
+mod routed_tests;
 #[cfg(test)]
 #[path = "runner_tests.rs"]
 mod tests;

@@ -1,106 +1,74 @@
-//! Which outputs a message goes to.
+//! Which outputs a message goes to, and what is changed on the way.
+//!
+//! Every matcher sees the message as it came, whatever earlier routes make of it. An output gets a message once: when several
+//! routes bring it there, all their changes are made, in the order of the configuration.
 
-use std::fmt;
+mod bits;
+mod change;
+mod config;
+mod decision;
+mod key;
+mod pattern;
+#[cfg(test)]
+mod tests;
+mod trace;
 
+use std::collections::{BTreeSet, HashMap};
+
+use foldhash::fast::RandomState;
+use metlog_core::{Message, wire::batch::ProducerId};
 use metlog_pipeline::{
     config::nearest,
     matcher::{Matcher, MessageView},
+    rollup::SampleRate,
+    share::Share,
 };
-use serde::Deserialize;
 
-/// Outputs are kept as one bit each.
-pub const MAX_OUTPUTS: usize = u128::BITS as usize;
+use self::{
+    bits::{Bits, MAX_BITS},
+    change::Change,
+    pattern::Pattern,
+};
+pub use self::{
+    config::{RouteConfig, RouteError},
+    decision::Decision,
+    trace::{Step, Trace},
+};
 
-/// One `[[route]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RouteConfig {
-    /// What the route is called in messages and counters. Two routes cannot share a name.
-    pub name: String,
-    /// The messages it takes, as an expression of [`metlog_pipeline::matcher`].
-    pub matcher: String,
-    /// Where they go: names of outputs, at least one.
-    pub outputs: Vec<String>,
-    /// Whether later routes no longer see what this one took. `false` by default.
-    #[serde(default, rename = "final")]
-    pub is_final: bool,
-}
+/// Outputs are kept as one bit each, and so are tags and changes.
+pub const MAX_OUTPUTS: usize = MAX_BITS;
 
-/// Everything that is wrong with the routes, one line each.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", problems.join("\n"))]
-pub struct RouteError {
-    /// What is wrong; each names the route and the key.
-    pub problems: Vec<String>,
-}
+/// What becomes of a message that no route takes.
+const NO_ROUTE: &str = "filtered:no_route";
 
 /// Compiled routes.
 #[derive(Debug, Clone)]
 pub struct Routes {
     routes: Vec<Route>,
-    catchall: Decision,
+    catchall: Bits,
+    /// The names of the tags.
+    tags: Vec<String>,
+    /// Those that make changes, in order: the outputs they lead to, and the changes.
+    changes: Vec<(Bits, Change)>,
+    /// By type, the routes that may take messages of it, in order.
+    by_type: HashMap<String, Vec<usize>, RandomState>,
+    /// The routes that may take messages of any other type.
+    others: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
 struct Route {
-    matcher: Matcher,
-    outputs: Decision,
-    is_final: bool,
-}
-
-/// The outputs that one message goes to, by their position in the configuration.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Decision(u128);
-
-impl Decision {
-    /// The output that accounts for the message in the ledger: the first in the configuration. `None` when the
-    /// message goes nowhere.
-    #[must_use]
-    pub fn principal(self) -> Option<usize> {
-        self.outputs().next()
-    }
-
-    /// Whether the message goes to the output at `position`.
-    #[must_use]
-    pub fn contains(self, position: usize) -> bool {
-        bit(position) & self.0 != 0
-    }
-
-    /// Positions of the outputs, lowest first.
-    pub fn outputs(self) -> impl Iterator<Item = usize> {
-        let mut left = self.0;
-        std::iter::from_fn(move || {
-            let position = usize::try_from(left.trailing_zeros()).ok().filter(|_| left != 0)?;
-            left &= left - 1; // takes the lowest bit away
-            Some(position)
-        })
-    }
-
-    /// Whether the message goes nowhere.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    fn join(&mut self, other: Self) {
-        self.0 |= other.0;
-    }
-}
-
-fn bit(position: usize) -> u128 {
-    u32::try_from(position).ok().and_then(|position| 1_u128.checked_shl(position)).unwrap_or(0)
-}
-
-impl fmt::Debug for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.outputs()).finish()
-    }
-}
-
-impl FromIterator<usize> for Decision {
-    fn from_iter<I: IntoIterator<Item = usize>>(positions: I) -> Self {
-        Self(positions.into_iter().fold(0, |bits, position| bits | bit(position)))
-    }
+    config: RouteConfig,
+    matcher: Option<Matcher>,
+    pattern: Option<Pattern>,
+    tagged: Bits,
+    untagged: Bits,
+    tags: Bits,
+    share: Option<Share>,
+    change: Option<usize>,
+    outputs: Bits,
+    /// What a message is counted under that is not among the share.
+    sampled: String,
 }
 
 impl Routes {
@@ -113,35 +81,236 @@ impl Routes {
         catchall: &[String],
         output_names: &[String],
     ) -> Result<Self, RouteError> {
-        let mut problems = output_problems(output_names);
+        let mut compiler = Compiler::new(output_names);
         let mut compiled = Vec::with_capacity(routes.len());
         for (position, route) in routes.iter().enumerate() {
             if routes.iter().take(position).any(|earlier| earlier.name == route.name) {
-                problems.push(format!("route \"{}\": name is taken by an earlier route", route.name));
+                compiler
+                    .problems
+                    .push(format!("route \"{}\": name is taken by an earlier route", route.name));
             }
-            compiled.extend(compile(route, output_names, &mut problems));
+            compiled.extend(compiler.route(route));
         }
-        let catchall = resolve("catchall", catchall, output_names, &mut problems);
-        if problems.is_empty() {
-            Ok(Self { routes: compiled, catchall })
-        } else {
-            Err(RouteError { problems })
+        let catchall = compiler.resolve("catchall", catchall);
+        compiler.bounds();
+        let Compiler { tags, changes, problems, .. } = compiler;
+        if !problems.is_empty() {
+            return Err(RouteError { problems });
         }
+        let (by_type, others) = dispatch(&compiled);
+        Ok(Self { routes: compiled, catchall, tags, changes, by_type, others })
     }
 
     /// The outputs of one message: those of every route that fits, up to and including one that is final; those of
-    /// `catchall` when none fits.
-    pub fn decide(&self, view: &mut MessageView<'_>) -> Decision {
+    /// `catchall` when none fits that has outputs. `origin` decides whether it is among the share of a route that samples;
+    /// without one it is.
+    pub fn decide(&self, view: &mut MessageView<'_>, origin: Option<(ProducerId, u64)>) -> Decision {
         let mut decision = Decision::default();
-        for route in &self.routes {
-            if route.matcher.matches(view) {
-                decision.join(route.outputs);
-                if route.is_final {
-                    break;
-                }
+        let (mut tags, mut is_taken) = (Bits::default(), false);
+        for position in self.candidates(view) {
+            let Some(route) = self.routes.get(*position) else { continue };
+            if !route.takes(view, tags) {
+                continue;
+            }
+            tags.join(route.tags);
+            is_taken |= !route.outputs.is_empty();
+            route.add_to(&mut decision, *position, origin);
+            if route.config.is_final {
+                break;
             }
         }
-        if decision.is_empty() { self.catchall } else { decision }
+        if !is_taken {
+            decision.outputs = self.catchall;
+        }
+        decision
+    }
+
+    /// Makes the changes of the routes that bring a message to the output at `position`.
+    pub fn change(&self, decision: Decision, position: usize, message: &mut Message) {
+        for (outputs, change) in decision.changes.iter().filter_map(|place| self.changes.get(place)) {
+            if outputs.contains(position) {
+                change.apply(message);
+            }
+        }
+    }
+
+    /// What a message that goes nowhere is counted under.
+    #[must_use]
+    pub fn reason(&self, decision: Decision) -> &str {
+        let route = decision.sampled.and_then(|position| self.routes.get(position));
+        route.map_or(NO_ROUTE, |route| &route.sampled)
+    }
+
+    /// The routes that a message's type does not rule out.
+    fn candidates(&self, view: &mut MessageView<'_>) -> &[usize] {
+        let of_type = view.head().and_then(|head| self.by_type.get(head.kind));
+        of_type.unwrap_or(&self.others)
+    }
+}
+
+impl Route {
+    fn takes(&self, view: &mut MessageView<'_>, tags: Bits) -> bool {
+        (self.config.tagged.is_empty() || self.tagged.meets(tags))
+            && !self.untagged.meets(tags)
+            && self.matcher.as_ref().is_none_or(|matcher| matcher.matches(view))
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(view))
+    }
+
+    /// Sends a message that this route takes to its outputs when it is among the share; gives back whether it is.
+    fn add_to(&self, decision: &mut Decision, position: usize, origin: Option<(ProducerId, u64)>) -> bool {
+        let takes = |share: &Share| origin.is_none_or(|(producer, number)| share.takes(producer, number));
+        let is_in_share = self.share.as_ref().is_none_or(takes);
+        if is_in_share {
+            decision.outputs.join(self.outputs);
+            self.change.into_iter().for_each(|place| decision.changes.insert(place));
+        } else {
+            decision.sampled.get_or_insert(position);
+        }
+        is_in_share
+    }
+
+    /// The types of which a message has one that this route takes; nothing when it may have any.
+    fn types(&self) -> Option<Vec<&str>> {
+        self.matcher.as_ref().and_then(Matcher::types)
+    }
+}
+
+/// For every type that a route asks for, the routes that may take it; and those that may take any other.
+fn dispatch(routes: &[Route]) -> (HashMap<String, Vec<usize>, RandomState>, Vec<usize>) {
+    let types: Vec<_> = routes.iter().map(Route::types).collect();
+    let all: BTreeSet<&str> = types.iter().flatten().flatten().copied().collect();
+    let asking = |kind: Option<&str>| {
+        let may = |types: &Option<Vec<&str>>| match (types, kind) {
+            (None, _) => true,
+            (Some(types), Some(kind)) => types.contains(&kind),
+            (Some(_), None) => false,
+        };
+        let positions = types.iter().enumerate().filter(|(_, types)| may(types));
+        positions.map(|(position, _)| position).collect::<Vec<_>>()
+    };
+    (all.iter().map(|kind| ((*kind).to_owned(), asking(Some(kind)))).collect(), asking(None))
+}
+
+/// Compiles routes and gathers what is wrong with them.
+struct Compiler<'a> {
+    output_names: &'a [String],
+    /// Every tag that a route so far gives.
+    tags: Vec<String>,
+    changes: Vec<(Bits, Change)>,
+    problems: Vec<String>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(output_names: &'a [String]) -> Self {
+        let problems = output_problems(output_names);
+        Self { output_names, tags: Vec::new(), changes: Vec::new(), problems }
+    }
+
+    /// `None` when the route does not compile.
+    fn route(&mut self, config: &RouteConfig) -> Option<Route> {
+        let of_route = format!("route \"{}\": ", config.name);
+        if config.outputs.is_empty() && config.tags.is_empty() {
+            self.problems.push(format!("{of_route}outputs is empty, expected the name of an output"));
+        }
+        if !config.is_selective() {
+            self.problems.push(format!(
+                "{of_route}it says nothing of its messages, expected matcher, pattern, tagged or untagged"
+            ));
+        }
+        let before = self.problems.len();
+        let outputs = self.resolve(&format!("{of_route}outputs"), &config.outputs);
+        let matcher = config.matcher.as_deref().map(|text| self.matcher(&of_route, text));
+        let pattern = (!config.pattern.is_empty()).then(|| Pattern::compile(&config.pattern));
+        let pattern = pattern.map(|pattern| {
+            pattern.map_err(|why| self.problems.push(format!("{of_route}pattern: {why}"))).ok()
+        });
+        let route = Route {
+            matcher: matcher.flatten(),
+            pattern: pattern.flatten(),
+            tagged: self.tags(&format!("{of_route}tagged"), &config.tagged),
+            untagged: self.tags(&format!("{of_route}untagged"), &config.untagged),
+            tags: self.given(&config.tags),
+            share: config.sample.and_then(|rate| self.share(&of_route, rate, &config.name)),
+            change: self.change(&of_route, config, outputs),
+            outputs,
+            sampled: format!("filtered:{}", config.name),
+            config: config.clone(),
+        };
+        (self.problems.len() == before).then_some(route)
+    }
+
+    fn matcher(&mut self, of_route: &str, text: &str) -> Option<Matcher> {
+        Matcher::compile(text).map_err(|error| self.problems.push(format!("{of_route}{error}"))).ok()
+    }
+
+    fn share(&mut self, of_route: &str, rate: f64, name: &str) -> Option<Share> {
+        let share = SampleRate::new(rate).map(|rate| Share::new(rate, name));
+        if share.is_none() {
+            self.problems
+                .push(format!("{of_route}sample is {rate}, expected a number above 0 and at most 1"));
+        }
+        share
+    }
+
+    /// The place of the route's change among all.
+    fn change(&mut self, of_route: &str, config: &RouteConfig, outputs: Bits) -> Option<usize> {
+        let change = Change::compile(config).unwrap_or_else(|problems| {
+            self.problems.extend(problems.iter().map(|why| format!("{of_route}{why}")));
+            Change::default()
+        });
+        if change.is_empty() {
+            return None;
+        }
+        if outputs.is_empty() {
+            self.problems.push(format!("{of_route}changes what goes to no output, expected outputs"));
+        }
+        self.changes.push((outputs, change));
+        self.changes.len().checked_sub(1)
+    }
+
+    /// The positions of the tags that a route gives.
+    fn given(&mut self, names: &[String]) -> Bits {
+        let position = |name: &String| {
+            self.tags.iter().position(|known| known == name).unwrap_or_else(|| {
+                self.tags.push(name.clone());
+                self.tags.len() - 1
+            })
+        };
+        names.iter().map(position).collect()
+    }
+
+    /// The positions of the tags `names` that earlier routes give; `key` is where they were named.
+    fn tags(&mut self, key: &str, names: &[String]) -> Bits {
+        let position = |name: &String| {
+            let found = self.tags.iter().position(|known| known == name);
+            if found.is_none() {
+                self.problems.push(format!("{key} names \"{name}\", a tag that no earlier route gives"));
+            }
+            found
+        };
+        names.iter().filter_map(position).collect()
+    }
+
+    /// The positions of the outputs `names`; `key` is where they were given.
+    fn resolve(&mut self, key: &str, names: &[String]) -> Bits {
+        let position = |name: &String| {
+            let found = self.output_names.iter().position(|known| known == name);
+            if found.is_none() {
+                let way_out = way_out(name, self.output_names);
+                self.problems.push(format!("{key} names \"{name}\", which is no output; {way_out}"));
+            }
+            found
+        };
+        names.iter().filter_map(position).collect()
+    }
+
+    fn bounds(&mut self) {
+        for (found, what) in [(self.tags.len(), "tags"), (self.changes.len(), "routes that change something")]
+        {
+            if found > MAX_BITS {
+                self.problems.push(format!("{found} {what}, expected at most {MAX_BITS}"));
+            }
+        }
     }
 }
 
@@ -158,143 +327,10 @@ fn output_problems(names: &[String]) -> Vec<String> {
     problems
 }
 
-/// `None` when the matcher does not compile.
-fn compile(route: &RouteConfig, output_names: &[String], problems: &mut Vec<String>) -> Option<Route> {
-    let of_route = format!("route \"{}\": ", route.name);
-    if route.outputs.is_empty() {
-        problems.push(format!("{of_route}outputs is empty, expected the name of an output"));
-    }
-    let outputs = resolve(&format!("{of_route}outputs"), &route.outputs, output_names, problems);
-    match Matcher::compile(&route.matcher) {
-        Ok(matcher) => Some(Route { matcher, outputs, is_final: route.is_final }),
-        Err(error) => {
-            problems.push(format!("{of_route}{error}"));
-            None
-        }
-    }
-}
-
-/// The positions of `names`; `key` is where they were given.
-fn resolve(key: &str, names: &[String], output_names: &[String], problems: &mut Vec<String>) -> Decision {
-    let position = |name: &String| {
-        let found = output_names.iter().position(|known| known == name);
-        if found.is_none() {
-            problems
-                .push(format!("{key} names \"{name}\", which is no output; {}", way_out(name, output_names)));
-        }
-        found
-    };
-    names.iter().filter_map(position).collect()
-}
-
 fn way_out(name: &str, known: &[String]) -> String {
     match nearest(name, known.iter().map(String::as_str)) {
         Some(nearest) => format!("did you mean \"{nearest}\"?"),
         None if known.is_empty() => "there are no outputs, add an [[output]]".to_owned(),
         None => format!("the outputs are {}", known.join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use metlog_core::{
-        Message, wire,
-        wire::record::{self, Identity, Record},
-    };
-
-    use super::*;
-
-    const OUTPUTS: [&str; 4] = ["hdfs", "statsd", "sentry", "archive"];
-
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
-    fn route(name: &str, matcher: &str, outputs: &[&str], is_final: bool) -> RouteConfig {
-        RouteConfig { name: name.to_owned(), matcher: matcher.to_owned(), outputs: names(outputs), is_final }
-    }
-
-    fn decide(routes: &Routes, kind: &str) -> Vec<usize> {
-        let message: Message =
-            wire::json::from_json(format!("{{\"type\":\"{kind}\",\"severity\":3}}").as_bytes())
-                .unwrap()
-                .message;
-        let shared = Identity { env_version: "0.8", pid: 0, hostname: "" };
-        let mut bytes = Vec::new();
-        record::write_message(&mut bytes, &message, shared).unwrap();
-        let mut view = MessageView::new(Record::split(&bytes).unwrap().0, shared);
-        routes.decide(&mut view).outputs().collect()
-    }
-
-    #[test]
-    fn every_route_that_fits_fires_until_a_final_one() {
-        let routes = [
-            route("archive", "Severity < 4", &["archive"], false),
-            route("numbers", "Type == 'counter' || Type == 'timer'", &["statsd"], true),
-            route("errors", "Type != 'metlog.stats'", &["sentry", "archive"], false),
-        ];
-        let routes = Routes::compile(&routes, &names(&["hdfs"]), &names(&OUTPUTS)).unwrap();
-        assert_eq!(decide(&routes, "counter"), [1, 3]);
-        assert_eq!(decide(&routes, "oldstyle"), [2, 3]);
-    }
-
-    #[test]
-    fn catchall_takes_what_no_route_took() {
-        let routes = [route("numbers", "Type == 'counter'", &["statsd"], false)];
-        let caught = Routes::compile(&routes, &names(&["hdfs", "archive"]), &names(&OUTPUTS)).unwrap();
-        assert_eq!(decide(&caught, "counter"), [1]);
-        assert_eq!(decide(&caught, "oldstyle"), [0, 3]);
-        let nowhere = Routes::compile(&routes, &[], &names(&OUTPUTS)).unwrap();
-        assert!(decide(&nowhere, "oldstyle").is_empty());
-    }
-
-    #[test]
-    fn the_principal_is_the_first_output_of_the_configuration() {
-        let decision: Decision = [3, 1, 127].into_iter().collect();
-        assert_eq!((decision.principal(), decision.is_empty()), (Some(1), false));
-        assert_eq!(decision.outputs().collect::<Vec<_>>(), [1, 3, 127]);
-        assert!(decision.contains(127) && !decision.contains(0) && !decision.contains(128));
-        assert_eq!(Decision::default().principal(), None);
-    }
-
-    #[test]
-    fn all_errors_come_at_once_and_name_route_and_key() {
-        let routes = [
-            route("errors", "Type = 'x'", &["sentri"], false),
-            route("errors", "TRUE", &[], true),
-            route("far", "TRUE", &["xyz"], true),
-        ];
-        let error = Routes::compile(&routes, &names(&["Archive"]), &names(&OUTPUTS)).unwrap_err();
-        assert_eq!(
-            error.problems,
-            [
-                "route \"errors\": outputs names \"sentri\", which is no output; did you mean \"sentry\"?",
-                "route \"errors\": matcher, column 6: found \"=\", expected == or =~",
-                "route \"errors\": name is taken by an earlier route",
-                "route \"errors\": outputs is empty, expected the name of an output",
-                "route \"far\": outputs names \"xyz\", which is no output; the outputs are hdfs, statsd, sentry, archive",
-                "catchall names \"Archive\", which is no output; did you mean \"archive\"?",
-            ]
-        );
-        assert_eq!(error.to_string().lines().count(), 6);
-    }
-
-    #[test]
-    fn outputs_are_named_once_and_fit_into_the_bits() {
-        let many: Vec<String> = (0..=MAX_OUTPUTS).map(|number| format!("o{number}")).collect();
-        let error = Routes::compile(&[], &[], &many).unwrap_err();
-        assert_eq!(error.problems, ["129 outputs, expected at most 128"]);
-        let error = Routes::compile(&[], &names(&["a"]), &names(&["a", "b", "a"])).unwrap_err();
-        assert_eq!(error.problems, ["output \"a\": name is taken by an earlier output"]);
-    }
-
-    #[test]
-    fn routes_are_read_from_toml() {
-        let text = "name = 'a'\nmatcher = 'TRUE'\noutputs = ['x']\n";
-        assert_eq!(toml::from_str::<RouteConfig>(text).unwrap(), route("a", "TRUE", &["x"], false));
-        let last: RouteConfig = toml::from_str(&format!("{text}final = true")).unwrap();
-        assert!(last.is_final);
-        let error = toml::from_str::<RouteConfig>(&format!("{text}fnal = true")).unwrap_err().to_string();
-        assert!(error.contains("unknown field `fnal`"), "{error}");
     }
 }
