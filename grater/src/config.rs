@@ -8,8 +8,9 @@ use std::{
 use bytesize::ByteSize;
 use metlog_pipeline::{
     admin::AdminConfig,
-    config::{Sockets, SpoolConfig, default_data_dir},
+    config::{Size, Sockets, SpoolConfig, default_data_dir},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// All of it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where spool, checkpoints, dead letters and the admin socket lie.
@@ -54,7 +55,7 @@ impl Default for Config {
 }
 
 /// The sections `[input.*]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inputs {
     /// ZeroMQ ROUTER: sidecars.
@@ -68,16 +69,18 @@ impl Default for Inputs {
 }
 
 /// One `[[output]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct OutputConfig {
     /// Its name, unique; routes and reports call it so.
     pub name: String,
     /// When the output fails, or is too slow for 2 s, and lags behind by more than this,
     /// messages are dropped, counted as `dropped:lag`; half of
     /// `spool.max_bytes` by default, so that one stuck back end never fills the spool for the others.
+    #[schemars(with = "Option<Size>")]
     pub max_lag_bytes: Option<ByteSize>,
     /// What the back end refuses for good is kept, at most so much of it; 64 MiB by default. Beyond, such messages are
     /// dropped, counted as `dropped:dead_letters_full`.
+    #[schemars(with = "Option<Size>")]
     pub max_dead_letter_bytes: Option<ByteSize>,
     /// What it is.
     #[serde(flatten)]

@@ -17,6 +17,7 @@ use std::{
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use metlog_core::{Timestamp, wire::batch::Counts};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::net::{TcpListener, UnixListener};
 use tracing::info;
@@ -35,7 +36,7 @@ use crate::{
 };
 
 /// The section `[admin]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
     /// Where `/livez`, `/readyz` and `/metrics` listen; loopback only. Port 0 takes a free one.

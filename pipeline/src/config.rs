@@ -1,5 +1,7 @@
 //! Configuration files: TOML with `${VAR}`, sizes and durations with units, and errors that say what to write instead.
 
+mod schema;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -9,10 +11,13 @@ use std::{
 use bytesize::ByteSize;
 use metlog_core::config::expand;
 pub use metlog_core::config::nearest;
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
+
+pub use schema::{Size, schema};
 
 use crate::{
     endpoint,
@@ -92,12 +97,14 @@ pub fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Erro
 }
 
 /// The section `[spool]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpoolConfig {
     /// The spool takes nothing more when it holds so much; 1 GiB by default.
+    #[schemars(with = "Size")]
     pub max_bytes: ByteSize,
     /// A segment file is at most so large; 64 MiB by default.
+    #[schemars(with = "Size")]
     pub segment_bytes: ByteSize,
     /// `sync` acknowledges what is on disk, `buffered` what the operating system has.
     pub durability: Durability,
@@ -127,7 +134,7 @@ impl SpoolConfig {
 }
 
 /// A ZeroMQ input.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sockets {
     /// `ipc://` paths and `tcp://` addresses on loopback to bind; none switches the input off.

@@ -14,6 +14,7 @@ use std::{
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use control::Control;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
@@ -77,6 +78,12 @@ pub enum Command {
         /// Where to.
         folder: PathBuf,
     },
+    /// Says how a configuration may look.
+    Config {
+        /// What to say.
+        #[command(subcommand)]
+        word: ConfigWord,
+    },
     /// Looks into the spool on disk, of a running daemon or a stopped one, without disturbing either.
     ///
     /// Exit code 0 when all is well, 1 when something is damaged, left out or not sent.
@@ -89,6 +96,13 @@ pub enum Command {
         #[command(subcommand)]
         word: SpoolWord,
     },
+}
+
+/// The words of `config`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ConfigWord {
+    /// Prints the JSON Schema (draft 2020-12) of the configuration, for editors and programs that write one.
+    Schema,
 }
 
 /// Shown below the help of `spool`.
@@ -109,7 +123,7 @@ pub struct Source {
 /// A daemon, as the command line drives it.
 pub trait Daemon: 'static {
     /// Its configuration.
-    type Config: DeserializeOwned + Clone + Send + 'static;
+    type Config: DeserializeOwned + JsonSchema + Clone + Send + 'static;
 
     /// Everything that is wrong with the configuration, a line each.
     fn check(config: &Self::Config) -> Vec<String>;
@@ -141,6 +155,10 @@ pub fn main<D: Daemon>(command: Command, whole: clap::Command) -> ExitCode {
         }
         Command::Completions { shell } => Ok(paper::completions(shell, whole)),
         Command::Man { folder } => Ok(paper::man(&folder, whole)),
+        Command::Config { word: ConfigWord::Schema } => {
+            let title = format!("The configuration of {}", whole.get_name());
+            Ok(say(&config::schema::<D::Config>(&title)))
+        }
         Command::Spool { source, word } => {
             load::<D>(&source).map(|config| tools::run(&word, D::data_dir(&config)))
         }

@@ -13,6 +13,7 @@ use metlog_pipeline::{
     link::{Compression, sender::ForwardConfig},
     rollup::RollupOptions,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// All of it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where spool, checkpoints and the admin socket lie.
@@ -65,7 +66,7 @@ impl Default for Config {
 }
 
 /// The sections `[input.*]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Inputs {
     /// ZeroMQ PULL: clients with `push` delivery.
@@ -114,7 +115,7 @@ fn local_endpoints(socket: &str, port: u16) -> Vec<String> {
 }
 
 /// A UDP input.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Datagrams {
     /// False switches the input off.
@@ -129,7 +130,7 @@ fn yes() -> bool {
 }
 
 /// How counter, timer and gauge messages are named in the roll-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Namespace {
     /// By name alone.
@@ -141,7 +142,7 @@ pub enum Namespace {
 }
 
 /// The section `[rollup]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RollupConfig {
     /// How often roll-ups leave, aligned to the clock; whole seconds.

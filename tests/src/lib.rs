@@ -42,7 +42,8 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// The folder with the daemons, built once for all tests of this process.
-fn binaries() -> &'static Path {
+#[must_use]
+pub fn binaries() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         // A test runs from target/<profile>/deps.

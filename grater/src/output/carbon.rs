@@ -9,6 +9,7 @@ use std::{net::TcpStream, time::Duration};
 
 use metlog_core::{Message, Value};
 use metlog_pipeline::quiet::Quiet;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing::info;
 
@@ -21,7 +22,7 @@ use super::{
 const LINES_TYPE: &str = "statmetric";
 
 /// An `[[output]]` of `type = "carbon"`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CarbonConfig {
     /// Where carbon listens for lines, usually on port 2003.

@@ -13,6 +13,7 @@ use std::{
 
 use metlog_core::wire::json;
 use rustix::fs::Access;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
@@ -23,7 +24,7 @@ const FILE_MODE: u32 = 0o640;
 const DIRECTORY_MODE: u32 = 0o750;
 
 /// An `[[output]]` of `type = "file"`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
     /// The file, mode 0640. It and the directories above it are created when they are missing.
@@ -34,7 +35,7 @@ pub struct FileConfig {
 }
 
 /// How a message is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileFormat {
     /// One line of JSON with the nine keys of the envelope.

@@ -1,12 +1,13 @@
 //! Which output an `[[output]]` is, told by its `type`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{CarbonConfig, CarbonOutput, FileConfig, FileOutput, Output, OutputError};
 
 /// The part of an `[[output]]` that depends on its `type`. To be flattened into what all outputs share: each variant
 /// refuses the keys that neither knows.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum OutputKind {
     /// Lines in a file.

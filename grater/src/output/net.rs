@@ -7,6 +7,7 @@ use std::{
 };
 
 use metlog_pipeline::config;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// How long connecting, and the write of one delivery, may take when nobody says.
@@ -20,7 +21,7 @@ pub(super) fn timeout<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D
 }
 
 /// `host:port`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub struct Address(String);
 

@@ -11,12 +11,13 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem, pem::PemObject},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::OutputError;
 
 /// The section `tls` of an `[[output]]`. The peer's certificate is always checked.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
     /// PEM with the authorities that the peer's certificate may come from; the system's when left out.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use metlog_core::Value;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// One `[[route]]`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
     /// What the route is called in messages and counters. Two routes cannot share a name.
@@ -31,6 +32,7 @@ pub struct RouteConfig {
     /// Values to write, by key (`type`, `logger`, `severity`, `payload`, `hostname`, `fields.<name>`): a text with `%Field%`s,
     /// or any other value.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub set: BTreeMap<String, Value>,
     /// Values to move, from one key to another.
     #[serde(default)]

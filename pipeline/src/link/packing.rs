@@ -6,6 +6,7 @@
 use std::io;
 
 use metlog_core::{Error, ErrorKind, link::Frame, wire::batch::MAX_BATCH_BYTES};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -18,7 +19,7 @@ const LEVEL: i32 = 1;
 const MIN_BYTES: usize = 256;
 
 /// Whether batches are compressed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// Where they leave the host.

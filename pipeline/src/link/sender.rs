@@ -12,6 +12,7 @@ use metlog_core::{
     link::{Frame, MAX_FRAME_BYTES, PACKED_VERSION, SenderId, VERSIONS, Window, agree},
     wire::batch::{Batch, Fate},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
@@ -50,7 +51,7 @@ const READ_BYTES: usize = 256 * 1024;
 pub type Verdict = Box<dyn FnMut(&Batch<'_>, u64, metlog_core::wire::record::Record<'_>) -> Fate + Send>;
 
 /// Where to forward to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardConfig {
     /// ROUTER endpoints of the next hop, tried in turn.

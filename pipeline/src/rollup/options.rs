@@ -1,12 +1,13 @@
 //! What the roll-up can be told: percentiles, prefixes, and the bounds that keep its memory finite.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use thiserror::Error;
 
 use super::key::clean_key;
 
 /// Settings of the roll-up.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RollupOptions {
     /// Percentiles of timers, 90 by default. A negative one looks at the largest values: -10 at the upper tenth.
@@ -96,7 +97,7 @@ impl RollupOptions {
 }
 
 /// How carbon lines are named.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Naming {
     /// As etsy's statsd with `legacyNamespace: false`: `stats.counters.<name>.rate`.
@@ -110,11 +111,12 @@ pub enum Naming {
 }
 
 /// How often a timer's values fell into which bin.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Histogram {
     /// Part of the names of the timers; an empty text is part of all.
     metric: String,
+    /// Upper edges of its bins, which are not part of them: numbers, and `"inf"`.
     bins: Vec<Bin>,
 }
 
@@ -129,7 +131,7 @@ impl Histogram {
 }
 
 /// The upper edge of a bin, which is not part of it: a number or `"inf"`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "Edge")]
 pub struct Bin {
     edge: f64,
@@ -146,7 +148,7 @@ impl Bin {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Edge {
     Number(f64),
@@ -168,7 +170,7 @@ impl TryFrom<Edge> for Bin {
 }
 
 /// The words in front of every name in a carbon line; an empty one is left out with its dot.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prefixes {
     /// In front of everything, `stats` by default.
@@ -214,7 +216,7 @@ pub enum OptionError {
 }
 
 /// A percentile of timers: above 0 and up to 100 from the smallest value, below 0 from the largest.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "f64")]
 pub struct PercentThreshold(f64);
 
@@ -238,7 +240,7 @@ impl TryFrom<f64> for PercentThreshold {
 }
 
 /// One or more words of a metric's path, or nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 pub struct Prefix(String);
 

@@ -10,6 +10,7 @@ use std::{
 use metlog_pipeline::{
     config::duration, matcher::Matcher, rollup::SampleRate, share::Share, template::Template,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
 };
 
 /// One filter.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 pub struct FilterConfig {
     /// What it is about, in the matcher's language; everything by default.
     #[serde(rename = "match", default = "everything")]
@@ -34,7 +35,7 @@ fn everything() -> String {
 }
 
 /// What it does with what matches.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 enum ActionConfig {
     /// Takes it out.

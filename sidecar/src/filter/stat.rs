@@ -6,12 +6,13 @@ use metlog_pipeline::{
     rollup::{Sample, SampleRate, message_key},
     template::Template,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::statsd::MAX_WORD;
 
 /// What kind of sample is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum StatKind {
     /// Its value is added.

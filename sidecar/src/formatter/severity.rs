@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use metlog_core::Severity;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::parsed::Field;
@@ -32,7 +33,7 @@ const NAMES: &[(&str, i64)] = &[
 ];
 
 /// Which field says how bad it is, and in which words.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SeverityRule {
     /// The field's name.

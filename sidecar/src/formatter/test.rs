@@ -1,13 +1,16 @@
 //! Tests of formatters, written beside them in the configuration: a line, and what is expected of it.
 
+use std::collections::BTreeMap;
+
 use metlog_core::{Fields, Message, Timestamp, Value};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Formatter, Origin};
 use crate::input::files::entry;
 
 /// One line and what it becomes.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FormatterTest {
     /// The line, or several joined to one.
@@ -28,7 +31,7 @@ fn some_path() -> String {
 }
 
 /// What a message must hold.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expected {
     /// Its type.
@@ -43,6 +46,7 @@ pub struct Expected {
     /// Its payload.
     pub payload: Option<String>,
     /// Some of its fields.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub fields: Fields,
     /// Fields it must not have.
     pub without: Vec<String>,

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytesize::ByteSize;
-use metlog_pipeline::config::{duration, nearest};
+use metlog_pipeline::config::{Size, duration, nearest};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -17,7 +18,7 @@ use crate::formatter::{Formatter, FormatterConfig};
 const MOST_LINE_BYTES: u64 = 256 * 1024;
 
 /// Where reading begins in files that are there when the input starts for the first time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// At their first line.
@@ -28,7 +29,7 @@ pub enum Start {
 }
 
 /// One input of log files.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesConfig {
     /// Patterns of paths: `*`, `?`, `[abc]`, and `**` for any folders between. Those of rotated files are wanted as well.
@@ -48,6 +49,7 @@ pub struct FilesConfig {
     #[serde(default = "month", deserialize_with = "duration")]
     pub oldest: Duration,
     /// A line, or lines that belong together, is at most so long: 64 KiB by default, 256 KiB at most. The rest is cut off.
+    #[schemars(with = "Size")]
     #[serde(default = "line_bytes")]
     pub max_line_bytes: ByteSize,
     /// `utf-8` or `latin-1`.

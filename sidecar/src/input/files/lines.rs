@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use memchr::memchr;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::multiline::Joiner;
 
 /// How text is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 pub enum Charset {
     /// What is no UTF-8 is replaced.
     #[default]

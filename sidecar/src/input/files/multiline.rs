@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use metlog_pipeline::config::duration;
 use regex::bytes::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The tracebacks and entries that are known by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// Tracebacks of Python, chained ones too.
@@ -26,7 +27,7 @@ pub enum Preset {
 }
 
 /// The table `multiline` of an input.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MultilineConfig {
     /// A known kind of entries.

@@ -12,7 +12,11 @@ use std::{
 };
 
 use bytesize::ByteSize;
-use metlog_pipeline::sockets::{Lent, Sockets};
+use metlog_pipeline::{
+    config::Size,
+    sockets::{Lent, Sockets},
+};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use socket2::{Domain, Socket, Type};
 
@@ -23,7 +27,7 @@ const SOCKET_MODE: u32 = 0o660;
 const BACKLOG: i32 = 1_024;
 
 /// The section `[input.statsd_udp]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UdpConfig {
     /// False switches the input off.
@@ -34,6 +38,7 @@ pub struct UdpConfig {
     /// which takes some millions of metrics a second.
     pub threads: NonZeroUsize,
     /// Receive buffer of each socket, 8 MiB by default; the kernel gives at most `net.core.rmem_max`.
+    #[schemars(with = "Size")]
     pub receive_buffer: ByteSize,
 }
 
@@ -49,7 +54,7 @@ impl Default for UdpConfig {
 }
 
 /// The section `[input.statsd_tcp]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TcpConfig {
     /// Where to listen.
@@ -57,7 +62,7 @@ pub struct TcpConfig {
 }
 
 /// The sections `[input.statsd_unix]` and `[input.statsd_stream]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnixConfig {
     /// The socket's path.
