@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{CarbonConfig, CarbonOutput, FileConfig, FileOutput, Output, OutputError};
+use super::{
+    CarbonConfig, CarbonOutput, FileConfig, FileOutput, Output, OutputError, StatsdConfig, StatsdOutput,
+    SyslogConfig, SyslogOutput,
+};
 
 /// The part of an `[[output]]` that depends on its `type`. To be flattened into what all outputs share: each variant
 /// refuses the keys that neither knows.
@@ -12,8 +15,12 @@ use super::{CarbonConfig, CarbonOutput, FileConfig, FileOutput, Output, OutputEr
 pub enum OutputKind {
     /// Lines in a file.
     File(FileConfig),
-    /// Lines to Graphite's carbon over TCP.
+    /// Roll-ups to Graphite's carbon.
     Carbon(CarbonConfig),
+    /// Metrics to a statsd daemon.
+    Statsd(StatsdConfig),
+    /// Lines and CEF events to a syslog server.
+    Syslog(Box<SyslogConfig>),
 }
 
 impl OutputKind {
@@ -25,6 +32,8 @@ impl OutputKind {
         Ok(match self {
             Self::File(config) => Box::new(FileOutput::new(config.clone())?),
             Self::Carbon(config) => Box::new(CarbonOutput::new(config.clone())),
+            Self::Statsd(config) => Box::new(StatsdOutput::new(config.clone())),
+            Self::Syslog(config) => Box::new(SyslogOutput::new((**config).clone())?),
         })
     }
 }
@@ -65,12 +74,12 @@ mod tests {
             ("type = 'file'\npath = 'x'\nformat = 'xml'", "unknown variant `xml`, expected `json`"),
             (
                 "type = 'carbon'\naddress = 'a:1'\npath = 'y'",
-                "unknown field `path`, expected `address` or `timeout`",
+                "unknown field `path`, expected one of `address`, `protocol`",
             ),
             ("type = 'carbon'\naddress = 'a'", "address \"a\" is not host:port"),
             ("type = 'carbon'\naddress = 'a:1'\ntimeout = '5'", "timeout: \"5\" is no duration"),
             ("type = 'carbon'\naddress = 'a:1'\ntimeout = '0s'", "timeout: \"0s\" is no duration"),
-            ("type = 'fil'", "unknown variant `fil`, expected `file` or `carbon`"),
+            ("type = 'fil'", "unknown variant `fil`, expected one of `file`"),
             ("path = 'x'", "missing field `type`"),
         ] {
             let error =

@@ -1,21 +1,30 @@
 //! What brings messages to a back end. One file per back end; each output is driven by one thread of its own.
 
 mod carbon;
+mod connection;
+mod datagrams;
 mod delivery;
 mod error;
 mod file;
+mod frames;
 mod kind;
 mod net;
+mod statsd;
+mod stream;
+mod syslog;
 mod tls;
+mod way;
 
 use serde::{Deserialize, Serialize};
 
-pub use carbon::{CarbonConfig, CarbonOutput};
+pub use carbon::{CarbonConfig, CarbonOutput, CarbonProtocol};
 pub use delivery::{Delivered, Halted, Item};
 pub use error::OutputError;
 pub use file::{FileConfig, FileFormat, FileOutput, FileState};
 pub use kind::OutputKind;
 pub use net::Address;
+pub use statsd::{Namespace, StatsdConfig, StatsdOutput, StatsdProtocol};
+pub use syslog::{CefHeader, Facility, Framing, SyslogConfig, SyslogFormat, SyslogOutput, SyslogProtocol};
 pub use tls::TlsConfig;
 
 /// A back end, as the thread that reads the spool for it sees it.

@@ -1,9 +1,9 @@
-//! What outputs that speak over TCP share: addresses, connecting, and writing within a time.
+//! What outputs that speak over TCP share: addresses, time limits, connecting.
 
 use std::{
-    io::{self, Read, Write},
+    io,
     net::{TcpStream, ToSocketAddrs},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use metlog_pipeline::config;
@@ -63,50 +63,6 @@ pub(super) fn connect(address: &str, timeout: Duration) -> io::Result<TcpStream>
         }
     }
     Err(refusal)
-}
-
-/// Whether the peer has not closed. It never speaks; if it does, what it says is read and forgotten.
-pub(super) fn is_open(connection: &mut TcpStream) -> io::Result<bool> {
-    /// A peer that says more than this between two writes is none of ours, and could keep us here.
-    const MOST_READS: usize = 16;
-    connection.set_nonblocking(true)?;
-    let mut said = [0; 512];
-    for _ in 0..MOST_READS {
-        match connection.read(&mut said) {
-            Ok(0) => return Ok(false),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return connection.set_nonblocking(false).map(|()| true);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(false)
-}
-
-/// Writes all of `bytes`, within `timeout` as a whole: a peer that reads a byte a second is stuck too.
-pub(super) fn write_within(connection: &mut TcpStream, bytes: &[u8], timeout: Duration) -> io::Result<()> {
-    let deadline = Instant::now() + timeout;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(stuck(timeout));
-        }
-        connection.set_write_timeout(Some(left))?;
-        match connection.write(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(stuck(timeout)),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn stuck(timeout: Duration) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("not all was taken within {timeout:?}; see timeout"))
 }
 
 #[cfg(test)]
