@@ -30,6 +30,12 @@ impl OwnProducer {
         Self { intake: intake.clone(), header, next_sequence: 0 }
     }
 
+    /// Who it is.
+    #[must_use]
+    pub fn id(&self) -> ProducerId {
+        self.header.producer
+    }
+
     /// Its host, process and envelope version, for the messages it makes.
     #[must_use]
     pub fn identity(&self) -> Identity<'_> {

@@ -23,16 +23,8 @@ use metlog_core::{
     wire::batch::{Batch, Role},
 };
 use metlog_pipeline::{
-    counters::Counters,
-    cursor::Cursor,
-    intake::{Intake, Refused, Taken},
-    ledger::Outcomes,
-    producer::OwnProducer,
-    quiet::Quiet,
-    rollup::Sample,
-    spool::{Outcome, Record},
-    stop::Stop,
-    watchdog::Place,
+    counters::Counters, cursor::Cursor, intake::Intake, ledger::Outcomes, outbox::Outbox,
+    producer::OwnProducer, quiet::Quiet, rollup::Sample, spool::Record, stop::Stop, watchdog::Place,
 };
 use tracing::{error, warn};
 
@@ -42,9 +34,6 @@ use self::{
     sums::{Received, State},
 };
 use crate::{config::RollupConfig, filter::Stats, metric::Metric};
-
-/// The type of roll-up messages.
-pub const ROLLUP_TYPE: &str = "statmetric";
 
 /// How often accumulators are saved: what came by statsd since is lost in a crash.
 const SAVE_INTERVAL: Duration = Duration::from_secs(1);
@@ -80,10 +69,8 @@ pub struct RollupConsumer {
     saved_at: Instant,
     /// CPU time that the last save took.
     save_time: Duration,
-    /// True when a crash now would find the outbox: what is appended before could be summed and sent again.
-    outbox_saved: bool,
-    /// Where each batch of the outbox, by its position, has been appended; one that is not here was so before the start.
-    appended: BTreeMap<usize, u64>,
+    /// Brings the batches of a flush into the spool.
+    outbox: Outbox,
 }
 
 impl RollupConsumer {
@@ -116,8 +103,7 @@ impl RollupConsumer {
             quiet: Quiet::default(),
             saved_at: Instant::now(),
             save_time: Duration::ZERO,
-            outbox_saved: true,
-            appended: BTreeMap::new(),
+            outbox: Outbox::default(),
         };
         // A flush that a crash interrupted comes first: its batches hold the next sequence numbers.
         consumer.empty_outbox();
@@ -220,7 +206,7 @@ impl RollupConsumer {
         let since = self.config.flush_interval.saturating_mul(u32::try_from(intervals).unwrap_or(u32::MAX));
         let mut state = self.sums.take_aside();
         self.flush(&mut state, since, now.div_euclid(interval) * interval);
-        self.outbox_saved = false;
+        self.outbox.fill();
         self.counters.add("rollup_flushes", &[], 1);
         self.save_aside(state);
         self.empty_outbox();
@@ -243,43 +229,11 @@ impl RollupConsumer {
         state.flushed_at = tick;
     }
 
-    /// Puts the batches of a flush into the spool, those that are not in it yet, and forgets them when all are safe
-    /// there. Never before the flush is saved.
+    /// Puts the batches of a flush into the spool. Never before the flush is saved.
     fn empty_outbox(&mut self) {
-        if !self.outbox_saved {
-            return;
-        }
-        let mut outbox = mem::take(&mut self.sums.lock().state.outbox);
-        let in_spool = outbox.iter().enumerate().fold(true, |all, (position, frame)| {
-            // Every frame is looked at: one that comes later must not wait for a round of its own.
-            self.append(position, frame) && all
-        });
-        let spool = self.intake.spool();
-        if in_spool && self.appended.values().all(|ordinal| spool.outcome(*ordinal) == Outcome::Synced) {
-            outbox.clear();
-            self.appended.clear();
-        }
-        self.sums.lock().state.outbox = outbox;
-    }
-
-    /// Appends a batch of the outbox unless the ledger knows it; false when it has to be tried again. The ledger forgets
-    /// what a failed sync took with it, so that it is appended once more.
-    fn append(&mut self, position: usize, frame: &[u8]) -> bool {
-        match self.intake.take_own(frame) {
-            Ok(Taken::Appended(ordinal)) => {
-                self.appended.insert(position, ordinal);
-                true
-            }
-            Ok(Taken::Repeat) => true,
-            Err(Refused::Batch(error)) => {
-                error!(%error, "roll-ups lost: this is a bug");
-                true
-            }
-            Err(error) => {
-                self.quiet.say("spool", || error!(%error, "roll-ups wait for the spool"));
-                false
-            }
-        }
+        let mut frames = mem::take(&mut self.sums.lock().state.outbox);
+        self.outbox.empty(&self.intake, &mut frames);
+        self.sums.lock().state.outbox = frames;
     }
 
     fn save(&mut self) {
@@ -295,7 +249,7 @@ impl RollupConsumer {
         (self.saved_at, self.save_time) = (Instant::now(), started.elapsed());
         self.sums.put_back(mem::take(&mut self.cursor.state));
         match saved {
-            Ok(()) => self.outbox_saved = true,
+            Ok(()) => self.outbox.saved(),
             Err(error) => {
                 self.sums.lock().changed = true;
                 self.quiet.say("save", || error!(%error, "roll-up not saved"));

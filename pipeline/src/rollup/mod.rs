@@ -24,3 +24,6 @@ pub use key::{clean_key, message_key};
 pub use lines::{Kind, Rollup, Suffix};
 pub use options::{Bin, Histogram, Naming, OptionError, PercentThreshold, Prefix, Prefixes, RollupOptions};
 pub use sample::{Sample, SampleRate};
+
+/// The type of messages that carry the figures of one name over one interval.
+pub const ROLLUP_TYPE: &str = "statmetric";

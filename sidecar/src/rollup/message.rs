@@ -5,10 +5,8 @@ use std::time::Duration;
 use metlog_core::{Fields, Message, Severity, Timestamp, Value};
 use metlog_pipeline::{
     producer::OwnProducer,
-    rollup::{Kind, Rollup, RollupOptions},
+    rollup::{Kind, ROLLUP_TYPE, Rollup, RollupOptions},
 };
-
-use super::ROLLUP_TYPE;
 
 /// A batch of roll-ups is at most so large.
 const BATCH_BYTES: usize = 256 * 1024;

@@ -20,7 +20,7 @@ pub(super) struct State {
     /// What came by each statsd input since the last flush.
     pub(super) statsd: BTreeMap<StatsdInput, Received>,
     /// Batches of a flush that are not safe in the spool yet.
-    #[serde(with = "frames")]
+    #[serde(with = "metlog_pipeline::outbox::frames")]
     pub(super) outbox: Vec<Vec<u8>>,
     /// When the last flush was, in seconds since the epoch.
     pub(super) flushed_at: i64,
@@ -30,53 +30,6 @@ impl State {
     /// True when a flush would have nothing to say.
     pub(super) fn is_empty(&self) -> bool {
         self.accumulators.names() == 0 && self.statsd.is_empty()
-    }
-}
-
-/// Frames as bytes, which serde takes for lists of numbers otherwise, one by one.
-mod frames {
-    use serde::{Deserialize as _, Deserializer, Serialize, Serializer, de::Visitor};
-
-    struct Frame<'a>(&'a [u8]);
-
-    impl Serialize for Frame<'_> {
-        fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-            out.serialize_bytes(self.0)
-        }
-    }
-
-    struct Owned(Vec<u8>);
-
-    impl<'de> serde::Deserialize<'de> for Owned {
-        fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-            input.deserialize_byte_buf(Bytes).map(Self)
-        }
-    }
-
-    struct Bytes;
-
-    impl Visitor<'_> for Bytes {
-        type Value = Vec<u8>;
-
-        fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            out.write_str("the bytes of a frame")
-        }
-
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            Ok(bytes.to_vec())
-        }
-
-        fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-            Ok(bytes)
-        }
-    }
-
-    pub(super) fn serialize<S: Serializer>(frames: &[Vec<u8>], out: S) -> Result<S::Ok, S::Error> {
-        out.collect_seq(frames.iter().map(|frame| Frame(frame)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Vec<u8>>, D::Error> {
-        Ok(Vec::<Owned>::deserialize(input)?.into_iter().map(|frame| frame.0).collect())
     }
 }
 
