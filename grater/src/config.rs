@@ -14,7 +14,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    alert::{self, AlertConfig},
     output::{FileConfig, FileFormat, OutputKind},
+    rehearsal::RouteTest,
     route::{RouteConfig, Routes},
 };
 
@@ -34,6 +36,12 @@ pub struct Config {
     /// The back ends; without any, a file in the data folder takes everything.
     #[serde(rename = "output")]
     pub outputs: Vec<OutputConfig>,
+    /// What is watched in the messages that come by.
+    #[serde(rename = "alert")]
+    pub alerts: Vec<AlertConfig>,
+    /// Messages and what is expected of their way, for `metlog-grater test`.
+    #[serde(rename = "test")]
+    pub tests: Vec<RouteTest>,
     /// Bounds of the spool.
     pub spool: SpoolConfig,
     /// The pages for operators.
@@ -48,6 +56,8 @@ impl Default for Config {
             routes: Vec::new(),
             catchall: Vec::new(),
             outputs: Vec::new(),
+            alerts: Vec::new(),
+            tests: Vec::new(),
             spool: SpoolConfig::default(),
             admin: AdminConfig::default(),
         }
@@ -152,6 +162,9 @@ impl Config {
         let complete = self.clone().complete();
         let routes = Routes::compile(&complete.routes, &complete.catchall, &complete.output_names());
         wrong.extend(routes.err().map(|error| error.to_string()));
+        let names = complete.output_names();
+        wrong.extend(self.tests.iter().flat_map(|test| test.check(&names)));
+        wrong.extend(alert::check(&self.alerts));
         wrong.extend(self.admin.check().err().map(|error| error.to_string()));
         wrong
     }

@@ -14,7 +14,7 @@ use metlog_pipeline::{
     watchdog::Watchdog,
 };
 
-use crate::{config::Config, probe, route::Routes, runner::OutputRunner};
+use crate::{alert::AlertConsumer, config::Config, probe, route::Routes, runner::OutputRunner};
 
 /// The grater.
 pub struct Grater;
@@ -46,6 +46,9 @@ impl Daemon for Grater {
             let runner = OutputRunner::open(position, output, config.max_lag_bytes(output), place, shared)?;
             runners.push((format!("output-{}", output.name), runner));
         }
+        let alerts = (!config.alerts.is_empty())
+            .then(|| AlertConsumer::open(&config.alerts, &intake, &config.data_dir, counters.clone()));
+        let alerts = alerts.transpose()?;
         let mut link =
             LinkReceiver::bind(&config.input.link.endpoints, sockets, intake.clone(), counters.clone())?;
         let listening = vec![("link".to_owned(), link.endpoint()?)];
@@ -53,11 +56,15 @@ impl Daemon for Grater {
 
         // Whatever can fail has been done: a start that fails leaves no thread behind.
         let mut threads = Threads::new(stop.clone());
-        let places = runners.iter().map(|(_, runner)| runner.place()).collect();
+        let places = runners.iter().map(|(_, runner)| runner.place());
+        let places = places.chain(alerts.iter().map(AlertConsumer::place)).collect();
         let watchdog = Watchdog::new(config.admin.stalled_after, places);
         let outcomes = runners.iter().map(|(_, runner)| runner.outcomes()).collect();
         for (name, mut runner) in runners {
             threads.spawn_consumer(&name, move |stop| runner.run(stop))?;
+        }
+        if let Some(mut alerts) = alerts {
+            threads.spawn_consumer("alerts", move |stop| alerts.run(stop))?;
         }
         threads.spawn_input("input-link", move |stop| link.run(stop))?;
         Ok(supervise(

@@ -3,7 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use metlog_grater::{daemon::Grater, dlq};
+use metlog_grater::{
+    daemon::Grater,
+    dlq,
+    rehearsal::{self, ExplainArgs, GraphArgs, TestArgs},
+};
 use metlog_pipeline::daemon;
 
 /// Takes what sidecars forward, routes it, and delivers it to the back ends.
@@ -30,6 +34,38 @@ enum Command {
         #[command(subcommand)]
         word: dlq::DlqWord,
     },
+    /// Runs the routing tests that stand in the configuration (`[[test]]`).
+    ///
+    /// Exit code 0 when all pass, 1 when one fails or there is none.
+    Test {
+        /// The grater's configuration.
+        #[command(flatten)]
+        source: daemon::Source,
+        /// How to print.
+        #[command(flatten)]
+        args: TestArgs,
+    },
+    /// Says which way a message takes through the routes, why, and what becomes of it.
+    ///
+    /// Exit code 0 when all is well, 1 when there is no such message.
+    #[command(after_help = rehearsal::EXPLAIN_EXAMPLES)]
+    Explain {
+        /// The grater's configuration.
+        #[command(flatten)]
+        source: daemon::Source,
+        /// Which message.
+        #[command(flatten)]
+        args: ExplainArgs,
+    },
+    /// Prints which routes lead where.
+    Graph {
+        /// The grater's configuration.
+        #[command(flatten)]
+        source: daemon::Source,
+        /// How to print.
+        #[command(flatten)]
+        args: GraphArgs,
+    },
 }
 
 fn main() -> ExitCode {
@@ -37,6 +73,15 @@ fn main() -> ExitCode {
         Command::Shared(command) => daemon::main::<Grater>(command, Cli::command()),
         Command::Dlq { source, word } => {
             daemon::with_config::<Grater>(&source, |config| dlq::run(&word, config.complete()))
+        }
+        Command::Test { source, args } => {
+            daemon::with_config::<Grater>(&source, |config| rehearsal::test(args, &config.complete()))
+        }
+        Command::Explain { source, args } => {
+            daemon::with_config::<Grater>(&source, |config| rehearsal::explain(&args, &config.complete()))
+        }
+        Command::Graph { source, args } => {
+            daemon::with_config::<Grater>(&source, |config| rehearsal::graph(args, &config.complete()))
         }
     }
 }

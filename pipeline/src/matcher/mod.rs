@@ -37,7 +37,7 @@ mod view;
 
 pub use error::MatcherError;
 pub use explanation::{Explanation, Finding};
-pub use view::MessageView;
+pub use view::{MessageView, look};
 
 /// A compiled expression.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use metlog_core::{
     Error, Message,
     wire::{
         outline::{Outline, Raw, Scalar},
-        record::{Head, Identity, Record},
+        record::{Head, Identity, Record, write_message},
     },
 };
 
@@ -106,4 +106,16 @@ impl<'a> MessageView<'a> {
     pub fn has_read_body(&self) -> bool {
         self.outline.is_some() || self.message.is_some()
     }
+}
+
+/// Looks at a message that is in no batch.
+///
+/// # Errors
+/// `TooBig` when it fits into none.
+pub fn look<T>(message: &Message, look: impl FnOnce(&mut MessageView<'_>) -> T) -> Result<T, Error> {
+    let shared =
+        Identity { env_version: &message.env_version, pid: message.pid, hostname: &message.hostname };
+    let mut bytes = Vec::new();
+    write_message(&mut bytes, message, shared)?;
+    Ok(look(&mut MessageView::new(Record::split(&bytes)?.0, shared)))
 }

@@ -5,6 +5,7 @@
 
 mod export;
 mod list;
+mod newest;
 mod replay;
 mod select;
 mod table;
@@ -19,6 +20,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 
+pub use newest::{Newest, newest};
 pub use replay::ReplayArgs;
 pub use select::{Bound, Selection, holds, matcher};
 pub use table::{Table, age, size};

@@ -3,12 +3,9 @@
 use std::str::FromStr;
 
 use clap::Args;
-use metlog_core::{
-    Error, Message, Timestamp,
-    wire::record::{Identity, Record, write_message},
-};
+use metlog_core::{Error, Message, Timestamp};
 
-use crate::matcher::{Matcher, MatcherError, MessageView};
+use crate::matcher::{Matcher, MatcherError, MessageView, look};
 
 /// Which messages.
 #[derive(Debug, Clone, Default, Args)]
@@ -99,11 +96,7 @@ impl Selection {
     /// # Errors
     /// `TooBig` when it fits into none.
     pub fn takes_message(&self, message: &Message) -> Result<bool, Error> {
-        let shared =
-            Identity { env_version: &message.env_version, pid: message.pid, hostname: &message.hostname };
-        let mut bytes = Vec::new();
-        write_message(&mut bytes, message, shared)?;
-        Ok(self.takes(&mut MessageView::new(Record::split(&bytes)?.0, shared)))
+        look(message, |view| self.takes(view))
     }
 }
 
