@@ -13,7 +13,7 @@ use std::{
 
 use metlog_core::{Client, Options, fields};
 use metlog_pipeline::audit::Verdict;
-use metlog_tests::{Daemon, PATIENCE, Setup, System, number, root, wait_until};
+use metlog_tests::{PATIENCE, Setup, System, number, reload, root, wait_until};
 
 fn send(client: &Client, numbers: std::ops::Range<u64>) {
     for n in numbers {
@@ -28,21 +28,6 @@ impl Drop for Until<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-fn runs_begun(daemon: &Daemon) -> usize {
-    daemon.log().matches(" running\n").count()
-}
-
-/// Asks for a reload and waits until the next run has begun.
-fn reload(daemon: &Daemon) {
-    let refusals = || daemon.log().matches("was not reloaded").count();
-    let before = (runs_begun(daemon), refusals());
-    daemon.signal("HUP");
-    wait_until("the next run", || {
-        assert_eq!(refusals(), before.1, "{}", daemon.log());
-        runs_begun(daemon) > before.0
-    });
 }
 
 #[test]
@@ -84,13 +69,6 @@ fn reloads_in_mid_traffic_lose_nothing_and_repeat_nothing() {
     assert_eq!(system.grater.audit().verdict, Verdict::Balanced);
 }
 
-/// What was counted under a name, all intervals of the roll-up added.
-fn counted(system: &System, name: &str) -> f64 {
-    let rollups = system.delivered_of("statmetric");
-    let mine = rollups.iter().filter(|rollup| rollup.pointer("/fields/name") == Some(&name.into()));
-    mine.filter_map(|rollup| rollup.pointer("/fields/values/count")?.as_f64()).sum()
-}
-
 #[test]
 fn datagrams_that_come_while_the_sidecar_reloads_wait_in_its_sockets() {
     let system = System::start(Setup { sidecar: "[rollup]\nflush_interval = \"1s\"\n", ..Setup::default() });
@@ -119,8 +97,8 @@ fn datagrams_that_come_while_the_sidecar_reloads_wait_in_its_sockets() {
     let messages = system.wait_for("datagram", usize::try_from(sent).unwrap());
     let numbers: BTreeSet<u64> = messages.iter().map(|message| number(message, "/fields/n")).collect();
     assert_eq!((messages.len(), numbers.len()), (numbers.len(), usize::try_from(sent).unwrap()));
-    wait_until("every count", || counted(&system, "reloads") >= f64::from(sent));
-    assert_eq!(counted(&system, "reloads"), f64::from(sent));
+    wait_until("every count", || system.counted("reloads") >= f64::from(sent));
+    assert_eq!(system.counted("reloads"), f64::from(sent));
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Daemon for Grater {
         let mut link =
             LinkReceiver::bind(&config.input.link.endpoints, sockets, intake.clone(), counters.clone())?;
         let listening = vec![("link".to_owned(), link.endpoint()?)];
+        sockets.refuse_left()?;
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
 
         // Whatever can fail has been done: a start that fails leaves no thread behind.

@@ -26,13 +26,13 @@ address = "127.0.0.1:0"
 
 
 class Sidecar:
-    """One that runs, with its sockets in a folder."""
+    """One that runs, with its sockets in a folder; `sections` are added to its configuration."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, sections=""):
         assert SIDECAR.exists(), f"{SIDECAR} is not there: `make test` builds it"
         self.folder = folder
         self._config = folder / "sidecar.toml"
-        self._config.write_text(CONFIG.format(folder=folder))
+        self._config.write_text(CONFIG.format(folder=folder) + sections)
         self._process = None
 
     def start(self):

@@ -201,8 +201,16 @@ fn check<D: Daemon>(config: &D::Config, offline: bool) -> ExitCode {
 fn run<D: Daemon>(source: Source, config: D::Config) -> ExitCode {
     let filter = EnvFilter::try_from_env("METLOG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_terminal()).init();
+    // Before there is a second thread: descriptors and their names come with the environment.
+    let sockets = match Sockets::passed() {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            error!(%error, "cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
     match Control::<D>::listen(source, config) {
-        Ok(control) => runs(&control),
+        Ok(control) => runs(&control, &sockets),
         Err(error) => {
             error!(%error, "cannot listen to signals");
             ExitCode::FAILURE
@@ -212,12 +220,11 @@ fn run<D: Daemon>(source: Source, config: D::Config) -> ExitCode {
 
 /// One run after another: each reload ends one in good order and begins the next, on the same sockets. A configuration with
 /// which none begins gives way to the one before.
-fn runs<D: Daemon>(control: &Control<D>) -> ExitCode {
-    let sockets = Sockets::default();
+fn runs<D: Daemon>(control: &Control<D>, sockets: &Sockets) -> ExitCode {
     let mut before = None;
     loop {
         let (config, stop) = control.begin();
-        match D::run(config, &sockets, &stop) {
+        match D::run(config, sockets, &stop) {
             Ok(false) => return ExitCode::FAILURE,
             Ok(true) => match control.next() {
                 Some(replaced) => before = Some(replaced),

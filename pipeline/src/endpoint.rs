@@ -49,6 +49,18 @@ pub fn is_local(endpoint: &str) -> bool {
     host.is_none_or(|host| is_loopback(host) || ["localhost", "[::1]"].contains(&host))
 }
 
+/// True for `ipc://path` and `tcp://host:port`. Whether anybody listens there is for the connection to find out.
+#[must_use]
+pub fn can_be_connected(endpoint: &str) -> bool {
+    if let Some(path) = endpoint.strip_prefix("ipc://") {
+        return !path.is_empty();
+    }
+    let address = endpoint.strip_prefix("tcp://").and_then(|address| address.rsplit_once(':'));
+    address.is_some_and(|(host, port)| {
+        !host.is_empty() && host != "*" && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
 /// A socket bound to every endpoint: the one that an earlier run has given back, or a new one.
 ///
 /// # Errors
@@ -59,10 +71,14 @@ pub fn bind(
     endpoints: &[String],
     set: impl FnOnce(&zmq::Socket) -> zmq::Result<()>,
 ) -> Result<Lent<zmq::Socket>, Error> {
-    sockets.take(&format!("zmq {kind:?}"), endpoints, || bind_new(kind, endpoints, set))
+    sockets.take(&format!("zmq {kind:?}"), endpoints, || open(kind, endpoints, set))
 }
 
-fn bind_new(
+/// A new socket bound to every endpoint.
+///
+/// # Errors
+/// The endpoint that is not allowed or cannot be bound, and why.
+pub fn open(
     kind: zmq::SocketType,
     endpoints: &[String],
     set: impl FnOnce(&zmq::Socket) -> zmq::Result<()>,
@@ -123,6 +139,18 @@ pub fn last(socket: &zmq::Socket) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_be_connected_has_a_host_and_a_port() {
+        for good in ["tcp://grater:5568", "tcp://127.0.0.1:1", "tcp://[::1]:5568", "ipc:///run/x"] {
+            assert!(can_be_connected(good), "{good}");
+        }
+        for bad in
+            ["", "grater:5568", "ipc://", "tcp://grater", "tcp://:1", "tcp://*:1", "tcp://a:0", "tcp://a:x"]
+        {
+            assert!(!can_be_connected(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn what_leaves_the_host_is_known() {

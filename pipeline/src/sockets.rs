@@ -1,31 +1,82 @@
 //! Sockets that outlive a reload: what waits in them, and who is connected, is still there for the inputs that come next.
 //!
 //! An input takes its socket by what it is and where it listens, and gives it back when it ends, whatever ends it. After a
-//! start in which somebody else took over, what nobody wanted is closed.
+//! start in which somebody else took over, what nobody wanted is closed. Sockets that systemd passes are taken in the same
+//! way: they are there before the first input is.
+
+mod passed;
 
 use std::{
     any::Any,
-    collections::HashMap,
-    fmt,
+    fmt, io,
+    net::SocketAddr,
     ops::Deref,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Sockets that nobody uses at the moment, by what they are and where they listen.
 #[derive(Clone, Default)]
-pub struct Sockets(Arc<Mutex<HashMap<Key, Box<dyn Any + Send>>>>);
+pub struct Sockets(Arc<Mutex<Inner>>);
 
-/// What a socket is, and the addresses it listens on.
-type Key = (String, Vec<String>);
+#[derive(Default)]
+struct Inner {
+    kept: Vec<Kept>,
+    /// Where somebody listens who could have taken a passed socket, for the error that tells of one nobody took.
+    asked: Vec<String>,
+}
+
+struct Kept {
+    key: Key,
+    socket: Box<dyn Any + Send>,
+}
+
+/// What a socket is.
+struct Key {
+    /// Who opened it.
+    kind: String,
+    /// Where it listens.
+    addresses: Vec<String>,
+    /// What systemd calls it, when that has opened it.
+    passed: Option<String>,
+}
 
 impl fmt::Debug for Sockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.lock().keys()).finish()
+        f.debug_set().entries(self.lock().kept.iter().map(|kept| &kept.key.addresses)).finish()
     }
 }
 
+/// How the address of a UDP socket is written here.
+#[must_use]
+pub fn udp(address: SocketAddr) -> String {
+    format!("udp://{address}")
+}
+
+/// How the address of a TCP socket is written here; ZeroMQ writes its own so.
+#[must_use]
+pub fn tcp(address: SocketAddr) -> String {
+    format!("tcp://{address}")
+}
+
+/// How the path of a unix socket is written here.
+#[must_use]
+pub fn unix(path: &Path) -> String {
+    format!("unix://{}", path.display())
+}
+
 impl Sockets {
-    /// The socket of the kind `kind` that listens on `addresses`: the one that was given back, or a new one.
+    /// With those that systemd passes to this process. To be called once, before there is a second thread.
+    ///
+    /// # Errors
+    /// When one is none that an input could take; the message names it.
+    pub fn passed() -> io::Result<Self> {
+        let inner = Inner { kept: passed::passed()?, asked: Vec::new() };
+        Ok(Self(Arc::new(Mutex::new(inner))))
+    }
+
+    /// The socket of the kind `kind` that listens on `addresses`: the one that was given back, one that systemd has
+    /// passed, or a new one.
     ///
     /// One that was given back and listens on some of the addresses alone is closed first: it could not be bound otherwise.
     ///
@@ -37,25 +88,60 @@ impl Sockets {
         addresses: &[String],
         open: impl FnOnce() -> Result<T, E>,
     ) -> Result<Lent<T>, E> {
-        let key = (kind.to_owned(), addresses.to_vec());
-        let kept = self.lock().remove(&key);
-        let socket = match kept.and_then(|kept| kept.downcast::<T>().ok()) {
-            Some(kept) => *kept,
+        let mut inner = self.lock();
+        inner.asked.extend_from_slice(addresses);
+        let (socket, key) = match inner.find::<T>(kind, addresses) {
+            Some((socket, key)) => (socket, Key { kind: kind.to_owned(), ..key }),
             None => {
-                self.lock().retain(|(_, held), _| !held.iter().any(|address| addresses.contains(address)));
-                open()?
+                inner.kept.retain(|Kept { key, .. }| {
+                    key.passed.is_some() || !key.addresses.iter().any(|held| addresses.contains(held))
+                });
+                drop(inner);
+                (open()?, Key { kind: kind.to_owned(), addresses: addresses.to_vec(), passed: None })
             }
         };
-        Ok(Lent { socket: Some(socket), key, home: self.clone() })
+        Ok(Lent { socket: Some(socket), key: Some(key), home: self.clone() })
+    }
+
+    /// Refuses what systemd has passed and nobody has taken.
+    ///
+    /// # Errors
+    /// Names each, and where the inputs listen.
+    pub fn refuse_left(&self) -> io::Result<()> {
+        let mut inner = self.lock();
+        let asked = std::mem::take(&mut inner.asked).join(", ");
+        let left = inner.kept.iter().filter_map(|Kept { key, .. }| {
+            let name = key.passed.as_ref()?;
+            Some(format!("{} ({name})", key.addresses.join(", ")))
+        });
+        let left: Vec<_> = left.collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let left = left.join(", ");
+        Err(io::Error::other(format!(
+            "systemd has passed {left}, which fits no setting: the inputs listen on {asked}"
+        )))
     }
 
     /// Closes what was given back and not taken since.
     pub fn close_unused(&self) {
-        self.lock().clear();
+        self.lock().kept.clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Box<dyn Any + Send>>> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Takes out what was given back under this name, or what was passed for this address.
+    fn find<T: 'static>(&mut self, kind: &str, addresses: &[String]) -> Option<(T, Key)> {
+        let is_here = |kept: &Kept| kept.key.addresses == addresses && kept.socket.is::<T>();
+        let own = self.kept.iter().position(|kept| is_here(kept) && kept.key.kind == kind);
+        let passed = || self.kept.iter().position(|kept| is_here(kept) && kept.key.passed.is_some());
+        let kept = self.kept.remove(own.or_else(passed)?);
+        kept.socket.downcast::<T>().ok().map(|socket| (*socket, kept.key))
     }
 }
 
@@ -63,13 +149,14 @@ impl Sockets {
 pub struct Lent<T: Send + 'static> {
     /// Always there until the drop.
     socket: Option<T>,
-    key: Key,
+    /// The same.
+    key: Option<Key>,
     home: Sockets,
 }
 
 impl<T: Send + 'static> fmt::Debug for Lent<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Lent").field(&self.key).finish()
+        f.debug_tuple("Lent").field(&self.key.as_ref().map(|key| &key.addresses)).finish()
     }
 }
 
@@ -84,16 +171,15 @@ impl<T: Send + 'static> Deref for Lent<T> {
 
 impl<T: Send + 'static> Drop for Lent<T> {
     fn drop(&mut self) {
-        if let Some(socket) = self.socket.take() {
-            let key = std::mem::take(&mut self.key);
-            self.home.lock().insert(key, Box::new(socket));
+        if let (Some(socket), Some(key)) = (self.socket.take(), self.key.take()) {
+            self.home.lock().kept.push(Kept { key, socket: Box::new(socket) });
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
+    use std::net::{TcpListener, UdpSocket};
 
     use super::*;
 
@@ -134,5 +220,38 @@ mod tests {
         let open = || UdpSocket::bind("127.0.0.1:0");
         let other = sockets.take("unix", &["a".to_owned()], open).unwrap();
         assert_ne!(other.local_addr().unwrap(), first);
+    }
+
+    #[test]
+    fn what_was_passed_is_taken_by_type_and_address_and_what_is_left_is_named() {
+        let sockets = Sockets::default();
+        let (one, other) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let (at, elsewhere) = (one.local_addr().unwrap(), other.local_addr().unwrap());
+        let passed = |socket: UdpSocket, name: &str| Kept {
+            key: Key {
+                kind: String::new(),
+                addresses: vec![super::udp(socket.local_addr().unwrap())],
+                passed: Some(name.to_owned()),
+            },
+            socket: Box::new(socket),
+        };
+        sockets.lock().kept.extend([passed(one, "statsd.socket"), passed(other, "json.socket")]);
+        let open = || Err::<UdpSocket, _>(io::Error::other("opened anew"));
+        let tcp_at = || TcpListener::bind("127.0.0.1:0");
+        let _of_another_type = sockets.take("statsd_tcp", &[super::udp(at)], tcp_at).unwrap();
+        let taken = sockets.take("statsd_udp", &[super::udp(at)], open).unwrap();
+        assert_eq!(taken.local_addr().unwrap(), at);
+        let said = sockets.refuse_left().unwrap_err().to_string();
+        for part in [format!("{elsewhere} (json.socket)"), format!("listen on udp://{at}")] {
+            assert!(said.contains(&part), "{said}");
+        }
+
+        // Given back, it is found again, also by another input that listens there now.
+        drop(taken);
+        let again = sockets.take("json_udp", &[super::udp(at)], open).unwrap();
+        let other = sockets.take("statsd_udp", &[super::udp(elsewhere)], open).unwrap();
+        sockets.refuse_left().unwrap();
+        drop((again, other));
+        assert!(sockets.refuse_left().unwrap_err().to_string().contains("statsd.socket"));
     }
 }

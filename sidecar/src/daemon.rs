@@ -21,7 +21,13 @@ use metlog_pipeline::{
 use crate::{
     config::{Config, RollupConfig},
     filter::{self, Filters},
-    input::{files::FilesInput, json_udp::JsonUdpInput, push::PushInput, statsd},
+    input::{
+        files::FilesInput,
+        json_udp::JsonUdpInput,
+        push::PushInput,
+        statsd,
+        sub::{Handshake, SubInput},
+    },
     metric::Metric,
     rollup::RollupConsumer,
 };
@@ -52,6 +58,7 @@ impl Daemon for Sidecar {
         let mut forward =
             LinkSender::open(config.forward.clone(), spool, &config.data_dir, verdict, counters.clone())?;
         let inputs = bind_inputs(&config, sockets, &intake, &rollup, &counters)?;
+        sockets.refuse_left()?;
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
 
         // Whatever can fail has been done: a start that fails leaves no thread behind.
@@ -123,6 +130,15 @@ fn bind_inputs(
         let mut input =
             JsonUdpInput::bind(inputs.json_udp.address, sockets, intake.clone(), counters.clone())?;
         bound.push(BoundInput::new("json_udp", input.address()?.to_string(), move |stop| input.run(stop)));
+    }
+    if let Some(config) = &inputs.sub {
+        let mut input = SubInput::open(config, sockets, intake.clone(), counters.clone())?;
+        bound.push(BoundInput::new("sub", input.endpoint()?, move |stop| input.run(stop)));
+        if let Some(endpoint) = &config.handshake {
+            let handshake = Handshake::bind(endpoint, sockets)?;
+            let listening = handshake.endpoint()?;
+            bound.push(BoundInput::new("sub_handshake", listening, move |stop| handshake.run(stop)));
+        }
     }
     let statsd = statsd::Parts { sockets, intake, rollup: rollup.sums(), counters };
     for (name, listening, run) in statsd.bind(inputs)? {

@@ -234,6 +234,24 @@ impl Drop for Daemon {
     }
 }
 
+fn runs_begun(daemon: &Daemon) -> usize {
+    daemon.log().matches(" running\n").count()
+}
+
+/// Asks for a reload and waits until the next run has begun.
+///
+/// # Panics
+/// When it does not begin, or the configuration is refused.
+pub fn reload(daemon: &Daemon) {
+    let refusals = || daemon.log().matches("was not reloaded").count();
+    let before = (runs_begun(daemon), refusals());
+    daemon.signal("HUP");
+    wait_until("the next run", || {
+        assert_eq!(refusals(), before.1, "{}", daemon.log());
+        runs_begun(daemon) > before.0
+    });
+}
+
 /// A sidecar that forwards to a grater, in a folder of their own. Their ZeroMQ sockets are files in it, so that either
 /// can be restarted and found again; UDP ports are the system's choice.
 pub struct System {
@@ -338,6 +356,14 @@ impl System {
     #[must_use]
     pub fn delivered_of(&self, kind: &str) -> Vec<Value> {
         self.delivered().into_iter().filter(|message| text(message, "/type") == kind).collect()
+    }
+
+    /// What was counted by statsd under a name, all intervals of the roll-up added.
+    #[must_use]
+    pub fn counted(&self, name: &str) -> f64 {
+        let rollups = self.delivered_of("statmetric");
+        let mine = rollups.iter().filter(|rollup| text(rollup, "/fields/name") == name);
+        mine.filter_map(|rollup| rollup.pointer("/fields/values/count")?.as_f64()).sum()
     }
 
     /// Waits until `count` messages of a type have been delivered.

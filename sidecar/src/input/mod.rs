@@ -1,9 +1,11 @@
 //! What comes in, one file for each way. Each input is a thread of its own and goes through the intake.
 
 pub mod files;
+mod json;
 pub mod json_udp;
 pub mod push;
 pub mod statsd;
+pub mod sub;
 
 use std::{
     io,
@@ -11,7 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Socket, Type};
+use metlog_pipeline::sockets::{Lent, Sockets, udp};
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// Largest datagram there can be.
 const MAX_DATAGRAM: usize = 65_535;
@@ -32,17 +35,27 @@ fn drain(mut take: impl FnMut() -> bool) {
     while started.elapsed() < DRAIN && take() {}
 }
 
+/// Asks the kernel for a larger receive buffer. One that is larger already stays: systemd may ask for more than we may.
+fn grow_buffer(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
+    let options = SockRef::from(socket);
+    if options.recv_buffer_size()? < bytes { options.set_recv_buffer_size(bytes) } else { Ok(()) }
+}
+
 /// A UDP socket with a large receive buffer that does not wait.
 ///
 /// # Errors
 /// When the address is in use; the message names `section`.
-fn bind_udp(address: SocketAddr, section: &str) -> io::Result<UdpSocket> {
-    let bind = || {
+fn bind_udp(address: SocketAddr, section: &str, sockets: &Sockets) -> io::Result<Lent<UdpSocket>> {
+    let open = || {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
-        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         socket.bind(&address.into())?;
+        Ok::<_, io::Error>(UdpSocket::from(socket))
+    };
+    let bind = || {
+        let socket = sockets.take(section, &[udp(address)], open)?;
+        grow_buffer(&socket, RECEIVE_BUFFER)?;
         socket.set_nonblocking(true)?;
-        Ok(UdpSocket::from(socket))
+        Ok(socket)
     };
     bind().map_err(|source: io::Error| {
         io::Error::new(source.kind(), format!("cannot listen on {section}.address {address}: {source}"))

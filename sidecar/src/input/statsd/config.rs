@@ -14,11 +14,13 @@ use std::{
 use bytesize::ByteSize;
 use metlog_pipeline::{
     config::Size,
-    sockets::{Lent, Sockets},
+    sockets::{Lent, Sockets, tcp, udp, unix},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::input::grow_buffer;
 
 /// Mode of a unix socket: the group `metlog` may send.
 const SOCKET_MODE: u32 = 0o660;
@@ -74,11 +76,8 @@ impl UdpConfig {
     pub(super) fn bind(&self, sockets: &Sockets) -> io::Result<Vec<Lent<UdpSocket>>> {
         let mut address = self.address;
         let mut bound = Vec::new();
-        for number in 0..self.threads.get() {
-            let key = [format!("{}/{number}", self.address)];
-            let open = || self.open(address);
-            let socket =
-                sockets.take("statsd_udp", &key, open).map_err(named("statsd_udp.address", address))?;
+        for _ in 0..self.threads.get() {
+            let socket = self.take(address, sockets).map_err(named("statsd_udp.address", address))?;
             // With port 0 the first socket says which one the system has chosen.
             address = socket.local_addr()?;
             bound.push(socket);
@@ -86,14 +85,19 @@ impl UdpConfig {
         Ok(bound)
     }
 
-    fn open(&self, address: SocketAddr) -> io::Result<UdpSocket> {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
-        socket.set_recv_buffer_size(usize::try_from(self.receive_buffer.as_u64()).unwrap_or(usize::MAX))?;
-        if self.threads > NonZeroUsize::MIN {
-            socket.set_reuse_port(true)?;
-        }
-        socket.bind(&address.into())?;
-        Ok(socket.into())
+    /// One whose options are as they should be, whoever has bound it.
+    fn take(&self, address: SocketAddr, sockets: &Sockets) -> io::Result<Lent<UdpSocket>> {
+        let shared = self.threads > NonZeroUsize::MIN;
+        let open = || {
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+            socket.set_reuse_port(shared)?;
+            socket.bind(&address.into())?;
+            Ok::<_, io::Error>(UdpSocket::from(socket))
+        };
+        let socket = sockets.take("statsd_udp", &[udp(address)], open)?;
+        grow_buffer(&socket, usize::try_from(self.receive_buffer.as_u64()).unwrap_or(usize::MAX))?;
+        SockRef::from(&*socket).set_reuse_port(shared)?;
+        Ok(socket)
     }
 }
 
@@ -102,49 +106,47 @@ impl TcpConfig {
         let open = || {
             let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
             socket.set_reuse_address(true)?;
-            socket.set_nonblocking(true)?;
             socket.bind(&self.address.into())?;
             socket.listen(BACKLOG)?;
             Ok(TcpListener::from(socket))
         };
-        let key = [self.address.to_string()];
-        sockets.take("statsd_tcp", &key, open).map_err(named("statsd_tcp.address", self.address))
+        let listener = sockets
+            .take("statsd_tcp", &[tcp(self.address)], open)
+            .map_err(named("statsd_tcp.address", self.address))?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
     }
 }
 
 impl UnixConfig {
     pub(super) fn bind_datagrams(&self, sockets: &Sockets) -> io::Result<Lent<UnixDatagram>> {
-        let is_live = |path: &Path| UnixDatagram::unbound().is_ok_and(|socket| socket.connect(path).is_ok());
-        let open = || self.open(is_live, |path| UnixDatagram::bind(path));
-        sockets.take("statsd_unix", &self.key(), open).map_err(named("statsd_unix.path", self.path.display()))
+        let ask = |path: &Path| UnixDatagram::unbound()?.connect(path);
+        let open = || self.open(ask, |path| UnixDatagram::bind(path));
+        let path = self.path.display();
+        sockets.take("statsd_unix", &[unix(&self.path)], open).map_err(named("statsd_unix.path", path))
     }
 
     pub(super) fn bind_stream(&self, sockets: &Sockets) -> io::Result<Lent<UnixListener>> {
-        let is_live = |path: &Path| UnixStream::connect(path).is_ok();
-        let open = || {
-            self.open(is_live, |path| {
-                let listener = UnixListener::bind(path)?;
-                listener.set_nonblocking(true)?;
-                Ok(listener)
-            })
-        };
-        sockets
-            .take("statsd_stream", &self.key(), open)
-            .map_err(named("statsd_stream.path", self.path.display()))
+        let ask = |path: &Path| UnixStream::connect(path).map(drop);
+        let open = || self.open(ask, |path| UnixListener::bind(path));
+        let path = self.path.display();
+        let listener = sockets
+            .take("statsd_stream", &[unix(&self.path)], open)
+            .map_err(named("statsd_stream.path", path))?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
     }
 
-    fn key(&self) -> [String; 1] {
-        [self.path.display().to_string()]
-    }
-
-    /// Binds the path. A socket that nobody listens on is left over and removed; a live one is not taken from its owner.
+    /// Binds the path. A socket that nobody listens on is left over and removed; a live one, which says otherwise when it
+    /// is asked, is not taken from its owner.
     fn open<T>(
         &self,
-        is_live: impl FnOnce(&Path) -> bool,
+        ask: impl FnOnce(&Path) -> io::Result<()>,
         bind: impl FnOnce(&Path) -> io::Result<T>,
     ) -> io::Result<T> {
         if fs::symlink_metadata(&self.path).is_ok_and(|found| found.file_type().is_socket()) {
-            if is_live(&self.path) {
+            let asked = ask(&self.path).err().map(|error| error.kind());
+            if asked != Some(io::ErrorKind::ConnectionRefused) {
                 return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon listens there"));
             }
             fs::remove_file(&self.path)?;
