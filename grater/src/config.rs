@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::{
     alert::{self, AlertConfig},
-    output::{FileConfig, FileFormat, OutputKind},
+    output::{FileConfig, OutputKind},
     rehearsal::RouteTest,
     route::{RouteConfig, Routes},
 };
@@ -114,7 +114,7 @@ impl Config {
     pub fn complete(mut self) -> Self {
         if self.outputs.is_empty() {
             let path = self.data_dir.join("messages.jsonl");
-            let kind = OutputKind::File(FileConfig { path, format: FileFormat::Json });
+            let kind = OutputKind::File(FileConfig::json(path));
             self.outputs.push(OutputConfig {
                 name: "file".to_owned(),
                 max_lag_bytes: None,

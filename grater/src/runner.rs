@@ -35,7 +35,7 @@ use self::replay::Requests;
 use crate::{
     config::OutputConfig,
     dead_letters::{DeadLetters, Letter, Owner},
-    output::{Item, Output, OutputState},
+    output::{Delivered, Halted, Item, Output, OutputError, OutputState},
     route::{Decision, Routes},
 };
 
@@ -283,7 +283,7 @@ impl OutputRunner {
             self.start()?;
         }
         let rest = items.get(progress.settled..).unwrap_or_default();
-        match self.output.deliver(rest) {
+        match self.hand_over(rest) {
             Ok(delivered) => progress.add(rest.len(), delivered.dead),
             Err(halted) => {
                 progress.add(halted.settled.min(rest.len()), halted.dead);
@@ -291,6 +291,25 @@ impl OutputRunner {
             }
         }
         Ok(())
+    }
+
+    /// Delivers; saves a checkpoint between when the output asks for one. Nothing of a load is settled when it does.
+    fn hand_over(&mut self, items: &[Item]) -> Result<Delivered, Halted> {
+        /// It may ask again when a file comes to its end meanwhile.
+        const MOST_TRIES: usize = 3;
+        let mut delivered = self.output.deliver(items);
+        for _ in 0..MOST_TRIES {
+            if !matches!(&delivered, Err(halted) if matches!(halted.error, OutputError::CheckpointFirst)) {
+                break;
+            }
+            let state = self.output.checkpoint()?;
+            self.keep(state);
+            if self.save().is_err() {
+                break;
+            }
+            delivered = self.output.deliver(items);
+        }
+        delivered
     }
 
     /// Brings the output back to its last checkpoint and keeps a new one, so that there is a state to come back to.
@@ -422,6 +441,7 @@ impl OutputRunner {
         });
         if saved.is_ok() {
             self.unsaved_bytes = 0;
+            self.output.saved();
         }
         saved
     }

@@ -14,7 +14,7 @@ use metlog_pipeline::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::output::{Delivered, FileConfig, FileFormat, Halted, Item, OutputError, OutputKind};
+use crate::output::{Delivered, FileConfig, Halted, Item, OutputError, OutputKind};
 
 const PRODUCER: ProducerId = ProducerId([7; 16]);
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -112,7 +112,7 @@ impl Bench {
         let home = tempfile::tempdir().unwrap();
         let options = SpoolOptions { segment_bytes: 128 * 1024, ..SpoolOptions::default() };
         let (spool, _) = Spool::open(&home.path().join("spool"), options).unwrap();
-        let kind = OutputKind::File(FileConfig { path: home.path().join("out"), format: FileFormat::Json });
+        let kind = OutputKind::File(FileConfig::json(home.path().join("out")));
         let config =
             OutputConfig { name: "a".to_owned(), max_lag_bytes: None, max_dead_letter_bytes: None, kind };
         let names = ["a".to_owned()];

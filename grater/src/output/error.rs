@@ -23,6 +23,9 @@ pub enum OutputError {
         /// What is there.
         found: &'static str,
     },
+    /// Nothing is wrong: a checkpoint has to be saved before this delivery can go on.
+    #[error("a checkpoint has to be saved first")]
+    CheckpointFirst,
     /// The network or the peer refused.
     #[error("cannot {action} {address}: {source}")]
     Network {

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn what_is_unknown_or_missing_is_named() {
         for (text, said) in [
-            ("type = 'file'\npath = 'x'\npth = 'y'", "unknown field `pth`, expected `path` or `format`"),
+            ("type = 'file'\npath = 'x'\npth = 'y'", "unknown field `pth`, expected one of `path`, `format`"),
             ("type = 'file'\npath = 'x'\naddress = 'a:1'", "unknown field `address`"),
             ("type = 'file'", "missing field `path`"),
             ("type = 'file'\npath = 'x'\nformat = 'xml'", "unknown variant `xml`, expected `json`"),

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use carbon::{CarbonConfig, CarbonOutput, CarbonProtocol};
 pub use delivery::{Delivered, Halted, Item};
 pub use error::OutputError;
-pub use file::{FileConfig, FileFormat, FileOutput, FileState};
+pub use file::{Compression, FileConfig, FileFormat, FileOutput, FileState, Kept};
 pub use kind::OutputKind;
 pub use net::Address;
 pub use statsd::{Namespace, StatsdConfig, StatsdOutput, StatsdProtocol};
@@ -36,7 +36,8 @@ pub trait Output: Send {
     /// Delivers items in order.
     ///
     /// # Errors
-    /// How many items are settled nevertheless, from the first on: the caller tries the others again later.
+    /// How many items are settled nevertheless, from the first on: the caller tries the others again later, or after a
+    /// checkpoint when that is what the error asks for.
     fn deliver(&mut self, items: &[Item]) -> Result<Delivered, Halted>;
 
     /// Makes everything delivered so far as safe as the back end allows.
@@ -45,6 +46,9 @@ pub trait Output: Send {
     /// What was delivered since the last checkpoint may be lost in a crash: the caller does not move its cursor, and
     /// tries again later.
     fn checkpoint(&mut self) -> Result<OutputState, OutputError>;
+
+    /// The state of the last checkpoint is saved: there is no way back before it any more.
+    fn saved(&mut self) {}
 
     /// Goes back to the state of the last checkpoint. A state of another kind of output changes nothing.
     ///
@@ -67,7 +71,7 @@ pub enum OutputState {
     /// Nothing.
     #[default]
     Nothing,
-    /// How far a file was written.
+    /// How far files were written.
     File(FileState),
 }
 
@@ -77,7 +81,8 @@ mod tests {
 
     #[test]
     fn states_survive_being_kept() {
-        let file = OutputState::File(FileState { length: 7, device: 1, inode: 2 });
+        let kept = Kept { path: "/tmp/x".into(), length: 7, device: 1, inode: 2 };
+        let file = OutputState::File(FileState { files: vec![kept], closed: vec!["/tmp/y".into()] });
         for state in [OutputState::Nothing, file] {
             let kept = serde_json::to_string(&state).unwrap();
             assert_eq!(serde_json::from_str::<OutputState>(&kept).unwrap(), state, "{kept}");

@@ -74,7 +74,7 @@ impl OutputRunner {
         let item = |letter: &Letter| Item { message: letter.message.clone(), owner: letter.owner };
         let items: Vec<Item> = letters.iter().map(item).collect();
         self.start()?;
-        let (settled, dead, halted) = match self.output.deliver(&items) {
+        let (settled, dead, halted) = match self.hand_over(&items) {
             Ok(delivered) => (items.len(), delivered.dead, None),
             Err(halted) => (halted.settled, halted.dead, Some(halted.error)),
         };

@@ -28,7 +28,7 @@ use super::*;
 use crate::{
     config::OutputConfig,
     dead_letters::DeadLetters,
-    output::{Delivered, FileConfig, FileFormat, Halted, Output, OutputError, OutputKind, OutputState},
+    output::{Delivered, FileConfig, Halted, Output, OutputError, OutputKind, OutputState},
     route::Routes,
 };
 
@@ -77,7 +77,7 @@ impl Bench {
         let home = tempfile::tempdir().unwrap();
         let (spool, _) = Spool::open(&home.path().join("spool"), SpoolOptions::default()).unwrap();
         append(&spool);
-        let kind = OutputKind::File(FileConfig { path: home.path().join("out"), format: FileFormat::Json });
+        let kind = OutputKind::File(FileConfig::json(home.path().join("out")));
         let max_dead_letter_bytes = Some(ByteSize::b(max_letter_bytes));
         let config = OutputConfig { name: "a".to_owned(), max_lag_bytes: None, max_dead_letter_bytes, kind };
         let names = ["a".to_owned()];
