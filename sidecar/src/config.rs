@@ -182,7 +182,7 @@ impl Config {
             .chain(self.input.sub.iter().flat_map(SubConfig::check))
             .chain(self.rollup.check())
             .chain(filter::check(&self.filter))
-            .chain(check_forward(&self.forward))
+            .chain(self.forward.check("forward"))
             .chain(admin)
             .chain(self.check_files())
             .collect()
@@ -222,18 +222,6 @@ impl RollupConfig {
             format!("rollup.flush_interval is {interval:?}, expected whole seconds, for example \"10s\"")
         })
     }
-}
-
-fn check_forward(forward: &ForwardConfig) -> Vec<String> {
-    if forward.endpoints.is_empty() {
-        return vec!["forward.endpoints is empty, expected the grater's link endpoint".to_owned()];
-    }
-    let wrong = forward.endpoints.iter().filter(|endpoint| !endpoint::can_be_connected(endpoint));
-    wrong
-        .map(|endpoint| {
-            format!("forward.endpoints: {endpoint:?} is neither ipc:///path/to/socket nor tcp://host:port")
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -50,7 +50,11 @@ impl Metric {
     pub fn sample(&self) -> Sample<'_> {
         match &self.measured {
             Measured::One(sample) => *sample,
-            Measured::Many(sketch) => Sample::Sketch { sketch },
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a count far below 2^53, or one that nobody counts on"
+            )]
+            Measured::Many(sketch) => Sample::Sketch { sketch, events: sketch.count() as f64 },
         }
     }
 }
@@ -148,7 +152,10 @@ mod tests {
         };
         let read = |body: &[u8]| Metric::of(&Record::split(body).unwrap().0, Namespace::Envelope);
         let metric = read(&body(&|_| {})).unwrap();
-        assert_eq!((metric.key.as_str(), metric.sample()), ("app.a.b", Sample::Sketch { sketch: &sketch }));
+        assert_eq!(
+            (metric.key.as_str(), metric.sample()),
+            ("app.a.b", Sample::Sketch { sketch: &sketch, events: 3.0 })
+        );
         for (field, value) in [("version", 2), ("count", 4), ("buckets", 0)] {
             assert_eq!(read(&body(&|fields| fields.insert(field, value))), None, "{field}");
         }

@@ -23,16 +23,22 @@ use metlog_core::{
     wire::batch::{Batch, Role},
 };
 use metlog_pipeline::{
-    counters::Counters, cursor::Cursor, intake::Intake, ledger::Outcomes, outbox::Outbox,
-    producer::OwnProducer, quiet::Quiet, rollup::Sample, spool::Record, stop::Stop, watchdog::Place,
+    counters::Counters,
+    cursor::Cursor,
+    intake::Intake,
+    ledger::Outcomes,
+    outbox::Outbox,
+    producer::OwnProducer,
+    quiet::Quiet,
+    rollup::{Flush, Sample},
+    spool::Record,
+    stop::Stop,
+    watchdog::Place,
 };
 use tracing::{error, warn};
 
+use self::sums::{Received, State};
 pub use self::sums::{SharedRollup, StatsdInput, Sums, Via};
-use self::{
-    message::Flush,
-    sums::{Received, State},
-};
 use crate::{config::RollupConfig, filter::Stats, metric::Metric};
 
 /// How often accumulators are saved: what came by statsd since is lost in a crash.
@@ -220,8 +226,8 @@ impl RollupConsumer {
         }
         let options = &self.config.options;
         let rollups = state.accumulators.flush(options, interval);
-        let flush = Flush { options, interval, tick, offenders: &offenders };
-        state.outbox = flush.batches(&rollups, &mut self.rollups);
+        let flush = Flush { options, interval, tick, logger: "metlog.rollup" };
+        state.outbox = message::batches(&flush, &rollups, &offenders, &mut self.rollups);
         for (input, received) in mem::take(&mut state.statsd) {
             let producer = self.statsd.get_mut(&input);
             state.outbox.extend(producer.and_then(|producer| books(producer, &received)));

@@ -4,6 +4,7 @@
 //! The frames and the window are [`metlog_core::link`]; the link sequence of a record is its ordinal in the spool.
 
 pub mod courier;
+mod forward;
 mod packing;
 pub mod receiver;
 pub mod sender;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::books::{Books, Overflow, Place};
 use super::guard::SourceId;
 use super::key::clean_key;
-use super::lines::{Kind, Rollup, Suffix};
+use super::lines::{Kind, Part, Rollup, Suffix};
+use super::members::Members;
 use super::options::RollupOptions;
 use super::sample::Sample;
 use super::table::Table;
@@ -119,8 +120,8 @@ impl Accumulators {
             Sample::Timer { value, rate } => {
                 self.timers.change(name, |timer| books.time(timer, value, rate.weight(), options))
             }
-            Sample::Sketch { sketch } => {
-                self.timers.change(name, |timer| books.sketch(timer, sketch, options))
+            Sample::Sketch { sketch, events } => {
+                self.timers.change(name, |timer| books.sketch(timer, (sketch, events), options))
             }
             Sample::Set { member } => self.sets.change(name, |set| books.join(set, member, options)),
         };
@@ -162,9 +163,9 @@ impl Accumulators {
             Sample::Timer { value, rate } => place.update(&mut self.timers, books, |timer, books| {
                 books.time(timer, value, rate.weight(), options)
             }),
-            Sample::Sketch { sketch } => {
-                place.update(&mut self.timers, books, |timer, books| books.sketch(timer, sketch, options))
-            }
+            Sample::Sketch { sketch, events } => place.update(&mut self.timers, books, |timer, books| {
+                books.sketch(timer, (sketch, events), options)
+            }),
             Sample::Set { member } => {
                 place.update(&mut self.sets, books, |set, books| books.join(set, member, options))
             }
@@ -182,19 +183,24 @@ impl Accumulators {
         let figures = Figures::of(options, seconds);
         let mut rollups = Vec::with_capacity(self.names() + 1);
         collect(Kind::Counter, &mut self.counters, &mut rollups, |_, total| {
-            counter_figures(total, seconds, options)
+            (counter_figures(total, seconds, options), None)
         });
-        collect(Kind::Timer, &mut self.timers, &mut rollups, |name, timer| figures.of_timer(name, timer));
+        collect(Kind::Timer, &mut self.timers, &mut rollups, |name, timer| {
+            let part = options.mergeable.then(|| timer.part()).flatten();
+            (figures.of_timer(name, timer), part)
+        });
         collect(Kind::Gauge, &mut self.gauges, &mut rollups, |_, gauge| {
             gauge.is_change = false;
-            vec![("".into(), gauge.value)]
+            (vec![("".into(), gauge.value)], None)
         });
         collect(Kind::Set, &mut self.sets, &mut rollups, |_, members| {
-            vec![("count".into(), std::mem::take(members).len() as f64)]
+            let members = std::mem::take(members);
+            let part = options.mergeable.then(|| part_of_set(&members));
+            (vec![("count".into(), members.len() as f64)], part)
         });
         let total = rollups.len() as f64;
         let values = vec![("numStats".into(), total)];
-        rollups.push(Rollup { kind: Kind::Own, name: String::new(), values });
+        rollups.push(Rollup { kind: Kind::Own, name: String::new(), values, part: None });
         self.begin_interval(options);
         rollups
     }
@@ -295,15 +301,22 @@ fn collect<T>(
     kind: Kind,
     accumulators: &mut Table<T>,
     rollups: &mut Vec<Rollup>,
-    mut take: impl FnMut(&str, &mut T) -> Vec<(Suffix, f64)>,
+    mut take: impl FnMut(&str, &mut T) -> (Vec<(Suffix, f64)>, Option<Part>),
 ) {
     let from = rollups.len();
     for (name, accumulator) in accumulators.iter_mut() {
-        rollups.push(Rollup { kind, name: name.to_owned(), values: take(name, accumulator) });
+        let (values, part) = take(name, accumulator);
+        rollups.push(Rollup { kind, name: name.to_owned(), values, part });
     }
     if let Some(added) = rollups.get_mut(from..) {
         added.sort_unstable_by(|left, right| left.name.cmp(&right.name));
     }
+}
+
+fn part_of_set(members: &HashSet<String>) -> Part {
+    let mut estimate = Members::default();
+    members.iter().for_each(|member| estimate.add(member));
+    Part::Members(Box::new(estimate))
 }
 
 fn counter_figures(total: &mut f64, seconds: f64, options: &RollupOptions) -> Vec<(Suffix, f64)> {

@@ -137,8 +137,13 @@ impl Books {
     }
 
     /// Adds the observations of a sketch.
-    pub(super) fn sketch(&mut self, timer: &mut Timer, sketch: &Sketch, options: &RollupOptions) -> Added {
-        if count(&mut timer.count, sketch.count() as f64) == Added::NotFinite {
+    pub(super) fn sketch(
+        &mut self,
+        timer: &mut Timer,
+        (sketch, events): (&Sketch, f64),
+        options: &RollupOptions,
+    ) -> Added {
+        if count(&mut timer.count, events) == Added::NotFinite {
             return Added::NotFinite;
         }
         self.keep_sketch(timer, sketch, options);

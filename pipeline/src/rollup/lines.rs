@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use metlog_core::sketch::Sketch;
+
 use super::key::clean_key;
+use super::members::Members;
 use super::options::{Naming, Prefixes, RollupOptions};
 
 /// What a rolled-up name is.
@@ -46,6 +49,17 @@ pub struct Rollup {
     pub name: String,
     /// Figures in the order in which etsy's statsd writes them, each finite.
     pub values: Vec<(Suffix, f64)>,
+    /// What an aggregator needs to merge it with others of its name, beyond the figures.
+    pub part: Option<Part>,
+}
+
+/// What figures alone do not tell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// The times of a timer.
+    Times(Box<Sketch>),
+    /// The members of a set.
+    Members(Box<Members>),
 }
 
 impl Rollup {
@@ -109,7 +123,7 @@ mod tests {
     use super::{Kind, Naming, Rollup, RollupOptions};
 
     fn one(kind: Kind, name: &str, suffix: &'static str, value: f64) -> Rollup {
-        Rollup { kind, name: name.to_owned(), values: vec![(suffix.into(), value)] }
+        Rollup { kind, name: name.to_owned(), values: vec![(suffix.into(), value)], part: None }
     }
 
     #[test]

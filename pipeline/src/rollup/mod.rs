@@ -9,6 +9,8 @@ mod books;
 mod guard;
 mod key;
 mod lines;
+mod members;
+mod message;
 mod options;
 #[cfg(test)]
 mod properties;
@@ -21,9 +23,8 @@ pub use accumulators::{Accumulators, Added};
 pub use books::Overflow;
 pub use guard::{SourceId, Sources};
 pub use key::{clean_key, message_key};
-pub use lines::{Kind, Rollup, Suffix};
+pub use lines::{Kind, Part, Rollup, Suffix};
+pub use members::Members;
+pub use message::{Content, Flush, ROLLUP_TYPE, Share};
 pub use options::{Bin, Histogram, Naming, OptionError, PercentThreshold, Prefix, Prefixes, RollupOptions};
 pub use sample::{Sample, SampleRate};
-
-/// The type of messages that carry the figures of one name over one interval.
-pub const ROLLUP_TYPE: &str = "statmetric";

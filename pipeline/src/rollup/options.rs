@@ -23,6 +23,9 @@ pub struct RollupOptions {
     /// Sum names under what [`clean_key`] makes of them, as etsy does. On by default. Off, names that differ in what is
     /// cleaned stay apart in messages, and only carbon lines are cleaned.
     pub key_name_sanitize: bool,
+    /// Send with each timer and each set what an aggregator (`[aggregate]` of the grater) needs to merge it with those of
+    /// other sidecars: a sketch of its times or members, some 100 bytes to 4 KiB a name. Off by default.
+    pub mergeable: bool,
     /// Bins of timers: the first entry whose `metric` is part of a timer's name is taken.
     pub histogram: Vec<Histogram>,
     /// Forget a name once flushed, instead of repeating gauges and reporting zeros. Off by default.
@@ -61,6 +64,7 @@ impl Default for RollupOptions {
             suffix: Prefix(String::new()),
             flush_counts: true,
             key_name_sanitize: true,
+            mergeable: false,
             histogram: Vec::new(),
             delete_idle: false,
             delete_counters: None,

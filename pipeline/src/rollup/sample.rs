@@ -23,6 +23,8 @@ pub enum Sample<'a> {
     Sketch {
         /// Their spread, in the unit of timers.
         sketch: &'a Sketch,
+        /// How many events they stand for.
+        events: f64,
     },
     /// The present value of something.
     Gauge {

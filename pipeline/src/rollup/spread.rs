@@ -141,7 +141,10 @@ mod tests {
         }
         for values in sketches {
             let sketch = &sketch(values);
-            assert_eq!(rollup.add("t", Sample::Sketch { sketch }, &options), Added::Yes);
+            assert_eq!(
+                rollup.add("t", Sample::Sketch { sketch, events: sketch.count() as f64 }, &options),
+                Added::Yes
+            );
         }
         rollup.flush(&options, Duration::from_secs(10)).swap_remove(0).values
     }
@@ -209,7 +212,10 @@ mod tests {
         let (sketch, options) = (sketch(&[1.0, 1_000.0]), options(100));
         let mut rollup = Accumulators::default();
         for name in ["a", "a", "b"] {
-            assert_eq!(rollup.add(name, Sample::Sketch { sketch: &sketch }, &options), Added::Yes);
+            assert_eq!(
+                rollup.add(name, Sample::Sketch { sketch: &sketch, events: 2.0 }, &options),
+                Added::Yes
+            );
         }
         let overflow = Overflow { timer_values: 2, ..Overflow::default() };
         assert_eq!(rollup.overflow(), overflow, "the second for `a` needs no more room, `b` finds none");
@@ -232,7 +238,7 @@ mod tests {
             huge.merge(&more);
         }
         let (options, mut rollup) = (options(1_000), Accumulators::default());
-        let _ = rollup.add("t", Sample::Sketch { sketch: &huge }, &options);
+        let _ = rollup.add("t", Sample::Sketch { sketch: &huge, events: 1e300 }, &options);
         let rollups = rollup.flush(&options, Duration::from_secs(10));
         assert!(rollups.iter().flat_map(|rollup| &rollup.values).all(|(_, value)| value.is_finite()));
     }

@@ -37,6 +37,13 @@ impl Timer {
         Some(taken)
     }
 
+    /// Its times as a sketch; nothing when there is none, or one that no sketch holds.
+    pub(super) fn part(&self) -> Option<super::lines::Part> {
+        let mut sketch = self.sketch.clone().unwrap_or_default();
+        let is_whole = self.values.iter().all(|value| sketch.add(*value));
+        (is_whole && !sketch.is_empty()).then_some(super::lines::Part::Times(sketch))
+    }
+
     /// Takes in one value more than are kept exactly; gives back the room it took, or nothing when there is none or the
     /// value is none for a sketch.
     pub(super) fn sketch_one(&mut self, value: f64, room: usize) -> Option<usize> {
