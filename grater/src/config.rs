@@ -9,11 +9,13 @@ use bytesize::ByteSize;
 use metlog_pipeline::{
     admin::AdminConfig,
     config::{Size, Sockets, SpoolConfig, default_data_dir},
+    link::sender::ForwardConfig,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    aggregate::AggregateConfig,
     alert::{self, AlertConfig},
     output::{FileConfig, OutputKind},
     rehearsal::RouteTest,
@@ -36,6 +38,8 @@ pub struct Config {
     /// The back ends; without any, a file in the data folder takes everything.
     #[serde(rename = "output")]
     pub outputs: Vec<OutputConfig>,
+    /// The roll-ups of many sidecars become one; off unless the section is there.
+    pub aggregate: Option<AggregateConfig>,
     /// What is watched in the messages that come by.
     #[serde(rename = "alert")]
     pub alerts: Vec<AlertConfig>,
@@ -56,6 +60,7 @@ impl Default for Config {
             routes: Vec::new(),
             catchall: Vec::new(),
             outputs: Vec::new(),
+            aggregate: None,
             alerts: Vec::new(),
             tests: Vec::new(),
             spool: SpoolConfig::default(),
@@ -112,7 +117,7 @@ impl Config {
     /// With the default output when none is configured.
     #[must_use]
     pub fn complete(mut self) -> Self {
-        if self.outputs.is_empty() {
+        if self.outputs.is_empty() && self.forward().is_none() {
             let path = self.data_dir.join("messages.jsonl");
             let kind = OutputKind::File(FileConfig::json(path));
             self.outputs.push(OutputConfig {
@@ -127,6 +132,12 @@ impl Config {
             }
         }
         self
+    }
+
+    /// Where everything goes that is not merged, instead of to outputs.
+    #[must_use]
+    pub fn forward(&self) -> Option<&ForwardConfig> {
+        self.aggregate.as_ref()?.forward.as_ref()
     }
 
     /// The names of the outputs, in order.
@@ -164,6 +175,13 @@ impl Config {
         wrong.extend(routes.err().map(|error| error.to_string()));
         let names = complete.output_names();
         wrong.extend(self.tests.iter().flat_map(|test| test.check(&names)));
+        wrong.extend(self.aggregate.iter().flat_map(AggregateConfig::check));
+        let has_ways = !(self.outputs.is_empty() && self.routes.is_empty() && self.catchall.is_empty());
+        if self.forward().is_some() && has_ways {
+            wrong.push(
+                "aggregate.forward sends everything on: expected no output, route or catchall".to_owned(),
+            );
+        }
         wrong.extend(alert::check(&self.alerts));
         wrong.extend(self.admin.check().err().map(|error| error.to_string()));
         wrong

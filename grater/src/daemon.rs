@@ -1,6 +1,6 @@
 //! Puts the grater together and runs it.
 
-use std::{error::Error, path::Path, sync::Arc};
+use std::{error::Error, path::Path};
 
 use metlog_pipeline::{
     admin::{Admin, Listeners},
@@ -14,7 +14,7 @@ use metlog_pipeline::{
     watchdog::Watchdog,
 };
 
-use crate::{alert::AlertConsumer, config::Config, probe, route::Routes, runner::OutputRunner};
+use crate::{config::Config, consumers::Consumers, probe};
 
 /// The grater.
 pub struct Grater;
@@ -38,17 +38,7 @@ impl Daemon for Grater {
         let config = config.complete();
         let counters = Counters::default();
         let intake = Intake::open(&config.data_dir, config.spool.options())?;
-        let routes = Arc::new(Routes::compile(&config.routes, &config.catchall, &config.output_names())?);
-        let mut runners = Vec::new();
-        for (position, output) in config.outputs.iter().enumerate() {
-            let place = (intake.spool(), config.data_dir.as_path());
-            let shared = (Arc::clone(&routes), counters.clone());
-            let runner = OutputRunner::open(position, output, config.max_lag_bytes(output), place, shared)?;
-            runners.push((format!("output-{}", output.name), runner));
-        }
-        let alerts = (!config.alerts.is_empty())
-            .then(|| AlertConsumer::open(&config.alerts, &intake, &config.data_dir, counters.clone()));
-        let alerts = alerts.transpose()?;
+        let consumers = Consumers::open(&config, &intake, &counters)?;
         let mut link =
             LinkReceiver::bind(&config.input.link.endpoints, sockets, intake.clone(), counters.clone())?;
         let listening = vec![("link".to_owned(), link.endpoint()?)];
@@ -57,16 +47,9 @@ impl Daemon for Grater {
 
         // Whatever can fail has been done: a start that fails leaves no thread behind.
         let mut threads = Threads::new(stop.clone());
-        let places = runners.iter().map(|(_, runner)| runner.place());
-        let places = places.chain(alerts.iter().map(AlertConsumer::place)).collect();
-        let watchdog = Watchdog::new(config.admin.stalled_after, places);
-        let outcomes = runners.iter().map(|(_, runner)| runner.outcomes()).collect();
-        for (name, mut runner) in runners {
-            threads.spawn_consumer(&name, move |stop| runner.run(stop))?;
-        }
-        if let Some(mut alerts) = alerts {
-            threads.spawn_consumer("alerts", move |stop| alerts.run(stop))?;
-        }
+        let watchdog = Watchdog::new(config.admin.stalled_after, consumers.places());
+        let outcomes = consumers.outcomes();
+        consumers.spawn(&mut threads)?;
         threads.spawn_input("input-link", move |stop| link.run(stop))?;
         Ok(supervise(
             Admin { intake, counters, outcomes, listening, watchdog },

@@ -191,7 +191,7 @@ impl OutputRunner {
             let producer = batch.header.producer;
             for (sequence, record) in batch.records() {
                 let mut view = MessageView::new(record, batch.header.identity());
-                let decision = self.routes.decide(&mut view, Some((producer, sequence)));
+                let decision = self.routes.decide_in(&batch.header, sequence, &mut view);
                 let principal = decision.principal().unwrap_or(0) == self.position;
                 match self.own(decision, view) {
                     Some(Ok(message)) => {

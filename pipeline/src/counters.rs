@@ -31,6 +31,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("delivered_messages", "Messages delivered, by output"),
     ("lag_dropped_messages", "Messages dropped because the output lagged too far behind, by output"),
     ("replayed_messages", "Dead letters sent again with success, by output"),
+    ("aggregate_refused", "Roll-ups the aggregator could not merge, by reason: late, early, too many names"),
     ("alert_missed", "Messages an alert could not watch, by alert and reason: late, or too many keys"),
     ("dead_lettered_messages", "Messages a back end refused for good, by output"),
 ];

@@ -16,14 +16,16 @@ use metlog_core::{
 };
 use metlog_pipeline::{
     matcher::{Matcher, look},
+    rollup::{ROLLUP_TYPE, Share},
     tools::{Failed, matcher, newest},
 };
 use serde::Serialize;
 
 use super::{named, routes};
 use crate::{
+    aggregate::PRODUCER,
     config::Config,
-    route::{Decision, Routes, Step, Trace},
+    route::{CONSUMED, Decision, Routes, Step, Trace},
 };
 
 /// Shown below the help of `explain`.
@@ -80,8 +82,12 @@ pub(super) fn run(args: &ExplainArgs, config: &Config, out: &mut dyn Write) -> R
         None => vec![from_spool(args.matching.as_ref(), config)?],
     };
     for subject in subjects {
-        let trace = look(&subject.message, |view| routes.trace(view, subject.origin))?;
-        let report = report(subject.message, trace, &routes, &names);
+        let report = if config.aggregate.is_some() && is_merged(&subject.message) {
+            merged(subject.message)
+        } else {
+            let trace = look(&subject.message, |view| routes.trace(view, subject.origin))?;
+            report(subject.message, trace, &routes, &names)
+        };
         if args.json {
             writeln!(out, "{}", serde_json::to_string(&report).unwrap_or_default())?;
         } else {
@@ -119,6 +125,16 @@ fn read(file: &Path) -> Result<Vec<Subject>, Failed> {
         subject(line).map_err(|error| Failed::because(format!("{}, line {number}: {error}", file.display())))
     });
     subjects.collect()
+}
+
+/// Whether an aggregator merges the message of a sidecar.
+fn is_merged(message: &Message) -> bool {
+    message.kind == ROLLUP_TYPE && message.logger != PRODUCER && Share::of(message).is_some()
+}
+
+fn merged(message: Message) -> Report {
+    let trace = Trace { steps: Vec::new(), is_caught: false, decision: Decision::default() };
+    Report { message, trace, outputs: Vec::new(), counted_as: Some(CONSUMED.to_owned()) }
 }
 
 fn report(message: Message, trace: Trace, routes: &Routes, names: &[String]) -> Report {

@@ -48,8 +48,14 @@ fn tell(config: &Config, out: &mut dyn Write) -> Result<(), Failed> {
     for endpoint in &config.input.link.endpoints {
         writeln!(out, "input link {endpoint}")?;
     }
+    if config.aggregate.is_some() {
+        writeln!(out, "aggregate: merges roll-ups")?;
+    }
     for alert in &config.alerts {
         writeln!(out, "alert {}", alert.name)?;
+    }
+    if let Some(forward) = config.forward() {
+        return Ok(writeln!(out, "everything\n  -> {}", forward.endpoints.join(" or "))?);
     }
     for route in &config.routes {
         let does = Some(does(route)).filter(|does| !does.is_empty());
@@ -75,6 +81,12 @@ fn draw(config: &Config, out: &mut dyn Write) -> Result<(), Failed> {
     writeln!(out, "  rankdir=LR; node [shape=box];")?;
     for endpoint in &config.input.link.endpoints {
         writeln!(out, "  {} -> routes;", quoted(endpoint))?;
+    }
+    if config.aggregate.is_some() {
+        writeln!(out, "  aggregate -> routes;")?;
+    }
+    for endpoint in config.forward().into_iter().flat_map(|forward| &forward.endpoints) {
+        writeln!(out, "  routes -> {};", quoted(endpoint))?;
     }
     for alert in &config.alerts {
         writeln!(out, "  {} -> routes;", quoted(&format!("alert {}", alert.name)))?;

@@ -10,6 +10,8 @@ pub struct Decision {
     pub(super) changes: Bits,
     /// The first route that would have taken it, had it been among its share.
     pub(super) sampled: Option<usize>,
+    /// Whether the aggregator merges it, so that it goes no further.
+    pub(super) is_consumed: bool,
 }
 
 impl Decision {

@@ -16,13 +16,18 @@ mod trace;
 use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
-use metlog_core::{Message, wire::batch::ProducerId};
+use metlog_core::{
+    Message,
+    wire::batch::{Header, ProducerId},
+};
 use metlog_pipeline::{
     config::nearest,
     matcher::{Matcher, MessageView},
     rollup::SampleRate,
     share::Share,
 };
+
+use crate::aggregate::Shares;
 
 use self::{
     bits::{Bits, MAX_BITS},
@@ -38,6 +43,9 @@ pub use self::{
 /// Outputs are kept as one bit each, and so are tags and changes.
 pub const MAX_OUTPUTS: usize = MAX_BITS;
 
+/// What becomes of a roll-up that the aggregator merges.
+pub const CONSUMED: &str = "consumed";
+
 /// What becomes of a message that no route takes.
 const NO_ROUTE: &str = "filtered:no_route";
 
@@ -46,6 +54,8 @@ const NO_ROUTE: &str = "filtered:no_route";
 pub struct Routes {
     routes: Vec<Route>,
     catchall: Bits,
+    /// What the aggregator merges.
+    shares: Option<Shares>,
     /// The names of the tags.
     tags: Vec<String>,
     /// Those that make changes, in order: the outputs they lead to, and the changes.
@@ -98,7 +108,21 @@ impl Routes {
             return Err(RouteError { problems });
         }
         let (by_type, others) = dispatch(&compiled);
-        Ok(Self { routes: compiled, catchall, tags, changes, by_type, others })
+        Ok(Self { routes: compiled, catchall, shares: None, tags, changes, by_type, others })
+    }
+
+    /// Routes that do not see what the aggregator merges.
+    #[must_use]
+    pub fn without(self, shares: Shares) -> Self {
+        Self { shares: Some(shares), ..self }
+    }
+
+    /// As [`Routes::decide`], of a message of a batch: what the aggregator merges goes nowhere.
+    pub fn decide_in(&self, header: &Header, sequence: u64, view: &mut MessageView<'_>) -> Decision {
+        if self.shares.is_some_and(|shares| shares.of(header, view).is_some()) {
+            return Decision { is_consumed: true, ..Decision::default() };
+        }
+        self.decide(view, Some((header.producer, sequence)))
     }
 
     /// The outputs of one message: those of every route that fits, up to and including one that is final; those of
@@ -137,6 +161,9 @@ impl Routes {
     /// What a message that goes nowhere is counted under.
     #[must_use]
     pub fn reason(&self, decision: Decision) -> &str {
+        if decision.is_consumed {
+            return CONSUMED;
+        }
         let route = decision.sampled.and_then(|position| self.routes.get(position));
         route.map_or(NO_ROUTE, |route| &route.sampled)
     }
