@@ -10,7 +10,6 @@ use std::{
 use metlog_pipeline::{
     admin::AdminConfig,
     config::{Sockets, SpoolConfig, default_data_dir, duration},
-    endpoint,
     link::{Compression, sender::ForwardConfig},
     rollup::RollupOptions,
 };

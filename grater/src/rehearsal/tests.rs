@@ -193,3 +193,12 @@ fn the_graph_has_every_way() {
     }
     assert!(said.starts_with("digraph metlog {\n") && said.ends_with("}\n"), "{said}");
 }
+
+#[test]
+fn the_configuration_of_mozilla_services_routes_as_the_originals_did() {
+    let text = include_str!("../../../examples/ops/mozilla-services.toml");
+    let config: Config = parse(text, "mozilla-services.toml", |_| None).unwrap();
+    assert_eq!(config.check(), Vec::<String>::new());
+    let (said, is_well) = say(|out| test::run(args(&[]), &config, out));
+    assert!(is_well && said.ends_with("7 tests, 0 failed\n"), "{said}");
+}
