@@ -28,6 +28,11 @@ ADDON := $(NODE)/metlog.node
 CARGO_DENY := .cache/cargo-tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 BACKENDS := .cache/backends/.installed
+# Of Debian, with the libraries that a plain system lacks; graphite-web draws with cairo.
+SYSLOG_PACKAGES := rsyslog rsyslog-openssl libestr0 libfastjson4 liblognorm5 syslog-ng-core libivykis0 libjson-c5 libnet1 \
+    libwrap0 libpcre3 libglib2.0-0 logrotate libpopt0
+CAIRO_PACKAGES := libcairo2 libpixman-1-0 libxcb-render0 libxcb-shm0 libxcb1 libx11-6 libxrender1 libxext6 libfontconfig1 \
+    libfreetype6 libpng16-16 libxau6 libxdmcp6 libbsd0 libmd0
 
 sources = $(shell find $(1) -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' -o -name py.typed \) 2>/dev/null)
 CORE_SOURCES := Cargo.toml Cargo.lock $(call sources,metlog-core)
@@ -72,9 +77,8 @@ torture: prerequisites ## Crashes the spool's model at random calls, DURATION se
 fuzz: prerequisites ## Fuzzes whatever reads bytes that others wrote, DURATION seconds each
 	@tools/fuzz.sh $(or $(DURATION),60) $(ONLY)
 
-backends: workspace $(BACKENDS) ## Runs the grater's outputs against the real back ends (carbon)
-	@echo "== testing against carbon"
-	@.cache/backends/bin/python tests/backends/carbon.py
+backends: workspace $(BACKENDS) ## Runs the grater's outputs against the real back ends (ONLY="syslog files ..": these)
+	@.cache/backends/bin/python tests/backends/run.py $(ONLY)
 	@echo "== comparing statsd lines with etsy's daemon"
 	@cargo test --package metlog-sidecar --test etsy -- --quiet
 
@@ -128,11 +132,12 @@ $(CARGO_DENY): | prerequisites
 	    || { echo "error: cargo could not install cargo-deny: see above" >&2; exit 1; }
 	@rm -rf .cache/cargo-tools/target
 
-$(BACKENDS): tests/backends/requirements.txt | prerequisites
+$(BACKENDS): tests/backends/requirements.txt tests/backends/debian.sh | prerequisites
 	@echo "== installing the back ends into .cache/backends"
 	@$(PYTHON) -m venv .cache/backends
 	@.cache/backends/bin/python -m pip install --quiet --requirement $< \
 	    || { echo "error: pip could not install $<: see above" >&2; exit 1; }
 	@npm install --prefix .cache/backends --no-save --no-audit --no-fund --silent statsd@0.9.0 \
 	    || { echo "error: npm could not install statsd: see above" >&2; exit 1; }
+	@tests/backends/debian.sh $(SYSLOG_PACKAGES) $(CAIRO_PACKAGES)
 	@touch $@

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import whisper
 
+from harness import Findings
+
 ROOT = Path(__file__).resolve().parents[2]
 BINARIES = Path(os.environ.get("METLOG_BINARIES", ROOT / "target" / "debug"))
 COUNTS = 1000
@@ -248,15 +250,10 @@ def figure(storage: Path, name: str) -> float:
 
 def report(found: dict[str, float]) -> bool:
     """Prints the table; true when every figure is what was sent."""
-    version = importlib.metadata.version("carbon")
-    print(f"{'back end':<14}{'figure':<42}{'sent':>8}{'read back':>11}  equal")
-    equal = 0
+    findings = Findings(f"carbon {importlib.metadata.version('carbon')}")
     for name, wanted in expected().items():
-        same = abs(found[name] - wanted) < 1e-6
-        equal += same
-        print(f"carbon {version:<7}{name:<42}{wanted:>8g}{found[name]:>11g}  {'yes' if same else 'NO'}")
-    print(f"{equal} passed, {len(found) - equal} failed")
-    return equal == len(found)
+        findings.equal(name, f"{wanted:g}", f"{found[name]:g}")
+    return findings.report()
 
 
 def show_logs(folder: Path) -> None:

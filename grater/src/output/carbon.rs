@@ -91,7 +91,7 @@ impl CarbonOutput {
                 Way::Packets(Datagrams::new(place, config.timeout, config.packets_per_second), most)
             }
             CarbonProtocol::Tcp | CarbonProtocol::Pickle => {
-                Way::Stream(Stream::new(Peer::Tcp(address), config.timeout, BOTH_SOCKET_BUFFERS))
+                Way::Stream(Box::new(Stream::new(Peer::Tcp(address), config.timeout, BOTH_SOCKET_BUFFERS)))
             }
         };
         Self { config, way, frames: Frames::default() }

@@ -123,17 +123,41 @@ impl Connection {
         }
         for _ in 0..MOST_READS {
             match self.read(&mut said) {
-                Ok(0) => return State::Closed,
+                Ok(0) => return self.closed(),
                 Ok(_) => {}
                 Err(error) if is_would_block(&error) => {
                     return if self.set_nonblocking(false).is_ok() { State::Open } else { State::Broken };
                 }
                 // TLS that ends without its farewell, on a connection that ends in good order.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return State::Closed,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return self.closed(),
                 Err(_) => return State::Broken,
             }
         }
         State::Broken
+    }
+}
+
+impl Connection {
+    /// The peer has closed. A reset that came after that shows in no read: it answers what we wrote since.
+    fn closed(&self) -> State {
+        let error = match self {
+            Self::Tcp(socket) => socket.take_error(),
+            Self::Tls(stream) => stream.sock.take_error(),
+            Self::Unix(socket) => socket.take_error(),
+        };
+        if matches!(error, Ok(None)) { State::Closed } else { State::Broken }
+    }
+}
+
+/// TLS says farewell, so that the peer knows that nothing was cut off.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Self::Tls(stream) = self {
+            stream.conn.send_close_notify();
+            // A peer that takes nothing more is not waited for.
+            let _ = stream.sock.set_nonblocking(true);
+            let _unsent = stream.conn.write_tls(&mut stream.sock);
+        }
     }
 }
 

@@ -96,7 +96,9 @@ impl StatsdOutput {
                 let place = Place::Udp(config.address);
                 Way::Packets(Datagrams::new(place, config.timeout, config.packets_per_second), most)
             }
-            StatsdProtocol::Tcp => Way::Stream(Stream::new(Peer::Tcp(config.address), config.timeout, 0)),
+            StatsdProtocol::Tcp => {
+                Way::Stream(Box::new(Stream::new(Peer::Tcp(config.address), config.timeout, 0)))
+            }
         };
         Self { namespace: config.namespace, most, way, frames: Frames::default() }
     }

@@ -26,12 +26,16 @@ use super::{
 /// buffer at most (`net.ipv4.tcp_wmem`, 4 MiB): what lies in neither has been read.
 pub(super) const BOTH_SOCKET_BUFFERS: usize = 10 * 1024 * 1024;
 
+/// Longer than an answer takes: when the peer's close is seen so long after the last write, no reset will follow it.
+const ROUND_TRIP: Duration = Duration::from_secs(2);
+
 /// The sender's end.
 #[derive(Debug)]
 pub(super) struct Stream {
     peer: Peer,
     timeout: Duration,
     connection: Option<Connection>,
+    written_at: Option<Instant>,
     /// Bytes of whole frames kept to be sent again.
     keep_bytes: usize,
     recent: VecDeque<Vec<u8>>,
@@ -49,6 +53,7 @@ impl Stream {
             peer,
             timeout,
             connection: None,
+            written_at: None,
             keep_bytes,
             recent: VecDeque::new(),
             recent_bytes: 0,
@@ -104,14 +109,15 @@ impl Stream {
         let Some(connection) = &mut self.connection else { return };
         match connection.state() {
             State::Open => return,
-            State::Closed => {
+            State::Closed if self.written_at.is_none_or(|written| written.elapsed() > ROUND_TRIP) => {
                 let peer = self.peer.name();
                 self.quiet
                     .say("closed", || info!(peer, "the peer has closed the connection, connecting again"));
                 self.recent.clear();
                 self.recent_bytes = 0;
             }
-            State::Broken => self.repeat_recent(),
+            // What was written just before may have met a peer that was gone.
+            State::Closed | State::Broken => self.repeat_recent(),
         }
         self.backlog_written = 0;
         self.connection = None;
@@ -204,6 +210,7 @@ impl Stream {
         let Some(connection) = &mut self.connection else {
             return Err((0, io::ErrorKind::NotConnected.into()));
         };
+        self.written_at = Some(Instant::now());
         let mut written = 0;
         while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
             match write_some(connection, rest, deadline) {

@@ -70,8 +70,30 @@ fn a_peer_that_closed_after_reading_everything_gets_nothing_twice() {
     assert_eq!([line(&mut first), line(&mut first)], ["0", "1"]);
     drop(first);
     wait_for(|| stream.connection.as_mut().unwrap().state() == State::Closed);
+    stream.written_at = stream.written_at.and_then(|written| written.checked_sub(ROUND_TRIP));
     stream.send(&numbered(2..3, 1)).unwrap();
     assert_eq!(line(&mut reader(listener.accept().unwrap().0)), "2");
+}
+
+/// A stopping syslog-ng lost lines so: they were written when it had closed, and the reset that answers them shows in
+/// no read.
+#[test]
+fn what_was_written_when_the_peer_had_closed_is_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stream = stream(&listener, PATIENCE, 1 << 20);
+    stream.send(&numbered(0..1, 1)).unwrap();
+    let mut first = reader(listener.accept().unwrap().0);
+    assert_eq!(line(&mut first), "0");
+    drop(first);
+    wait_for(|| stream.connection.as_mut().unwrap().state() == State::Closed);
+    // As if the close had come a moment after we looked.
+    let late = numbered(1..2, 1);
+    stream.write(late.bytes(), Instant::now() + PATIENCE).unwrap();
+    stream.remember(late.bytes().to_vec());
+    stream.written_at = stream.written_at.and_then(|written| written.checked_sub(ROUND_TRIP));
+    stream.send(&numbered(2..3, 1)).unwrap();
+    let mut next = reader(listener.accept().unwrap().0);
+    assert_eq!([line(&mut next), line(&mut next), line(&mut next)], ["0", "1", "2"]);
 }
 
 /// The kernel resets a connection that is closed with something unread in it.

@@ -13,7 +13,7 @@ pub(super) enum Way {
     /// As many frames to a packet as fit into so many bytes.
     Packets(Datagrams, usize),
     /// One behind the other.
-    Stream(Stream),
+    Stream(Box<Stream>),
 }
 
 impl Way {

@@ -50,7 +50,9 @@ impl SyslogOutput {
                 // Each line is a packet of its own, whatever its length.
                 Way::Packets(Datagrams::new(place, config.timeout, config.packets_per_second), 0)
             }
-            Target::Stream(peer) => Way::Stream(Stream::new(peer, config.timeout, BOTH_SOCKET_BUFFERS)),
+            Target::Stream(peer) => {
+                Way::Stream(Box::new(Stream::new(peer, config.timeout, BOTH_SOCKET_BUFFERS)))
+            }
         };
         let template = config.template.as_deref().map(Template::parse).transpose();
         let template = template.map_err(|error| OutputError::setting("template", error))?;
