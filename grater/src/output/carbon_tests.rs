@@ -110,9 +110,11 @@ fn a_connection_closed_in_mid_stream_is_opened_anew_and_nothing_lost() {
     output.deliver(&[lines("a 1 10\n")]).unwrap();
     // Joined before the next delivery: the first connection is closed by then.
     let (first, listener) = carbon.join().unwrap();
-    let carbon = thread::spawn(move || read_lines(&listener, 1));
+    let carbon = thread::spawn(move || read_lines(&listener, 2));
     output.deliver(&[lines("b 2 20\n")]).unwrap();
-    assert_eq!((first, carbon.join().unwrap()), (vec!["a 1 10".to_owned()], vec!["b 2 20".to_owned()]));
+    // What was written just before the close comes twice: carbon overwrites the point.
+    assert_eq!(first, ["a 1 10"]);
+    assert_eq!(carbon.join().unwrap(), ["a 1 10", "b 2 20"]);
 }
 
 #[test]
