@@ -5,10 +5,10 @@ use std::{error::Error, path::Path};
 use metlog_pipeline::{
     admin::{Admin, Listeners},
     counters::Counters,
-    daemon::{Daemon, supervise},
+    daemon::{Daemon, Places, supervise},
     intake::Intake,
     link::receiver::LinkReceiver,
-    sockets::Sockets,
+    sockets::{Sockets, tcp},
     stop::Stop,
     threads::Threads,
     watchdog::Watchdog,
@@ -30,6 +30,12 @@ impl Daemon for Grater {
         probe::outputs(&config.clone().complete().outputs)
     }
 
+    fn places(config: &Config) -> Places<'_> {
+        let link = config.input.link.listens("input.link");
+        let admin = ("admin.address".to_owned(), tcp(config.admin.address));
+        Places { data_dir: &config.data_dir, spool: &config.spool, listens: link.chain([admin]).collect() }
+    }
+
     fn data_dir(config: &Config) -> &Path {
         &config.data_dir
     }
@@ -42,7 +48,7 @@ impl Daemon for Grater {
         let mut link =
             LinkReceiver::bind(&config.input.link.endpoints, sockets, intake.clone(), counters.clone())?;
         let listening = vec![("link".to_owned(), link.endpoint()?)];
-        sockets.refuse_left()?;
+        let held = sockets.settle()?;
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
 
         // Whatever can fail has been done: a start that fails leaves no thread behind.
@@ -52,7 +58,7 @@ impl Daemon for Grater {
         consumers.spawn(&mut threads)?;
         threads.spawn_input("input-link", move |stop| link.run(stop))?;
         Ok(supervise(
-            Admin { intake, counters, outcomes, listening, watchdog },
+            Admin { intake, counters, outcomes, listening, held, watchdog },
             listeners,
             threads,
             sockets,

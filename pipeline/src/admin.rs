@@ -79,6 +79,8 @@ pub struct Admin {
     pub outcomes: Vec<SharedOutcomes>,
     /// Where inputs listen, by name: ports the system chose are found here.
     pub listening: Vec<(String, String)>,
+    /// All that they listen on, as the configuration has it.
+    pub held: Vec<String>,
     /// Names what does not move.
     pub watchdog: Watchdog,
 }
@@ -94,6 +96,9 @@ impl fmt::Debug for Admin {
 pub struct StatsPage {
     /// Where inputs listen.
     pub listening: Vec<(String, String)>,
+    /// All that they listen on, as the configuration has it.
+    #[serde(default)]
+    pub held: Vec<String>,
     /// Last ordinal that is safe on disk.
     pub synced: u64,
     /// Last ordinal written.
@@ -132,7 +137,8 @@ impl Admin {
         let listening = self.listening.clone();
         let stalled =
             self.watchdog.stalled().into_iter().map(|(part, time)| (part, time.as_secs())).collect();
-        StatsPage { listening, synced: spool.synced(), appended, safe, dropped_by_clients, stalled }
+        let held = self.held.clone();
+        StatsPage { listening, held, synced: spool.synced(), appended, safe, dropped_by_clients, stalled }
     }
 
     /// Ready is who can take messages in: a stuck output is named, and harms nobody else.
@@ -257,6 +263,12 @@ impl Listeners {
 #[must_use]
 pub fn socket_path(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")
+}
+
+/// Where `/livez`, `/readyz` and `/metrics` of the daemon in this folder are, or were when it last ran.
+#[must_use]
+pub fn address(data_dir: &Path) -> Option<String> {
+    fs::read_to_string(data_dir.join(ADDRESS_FILE)).ok()
 }
 
 /// Asks a running daemon for a page of its unix socket that is JSON.

@@ -142,6 +142,11 @@ pub struct Sockets {
 }
 
 impl Sockets {
+    /// The setting of each, and where it is.
+    pub fn listens(&self, section: &str) -> impl Iterator<Item = (String, String)> {
+        self.endpoints.iter().map(move |endpoint| (format!("{section}.endpoints"), endpoint.clone()))
+    }
+
     /// Everything that is wrong with them, a line each; `section` is where they stand in the file.
     pub fn check(&self, section: &str) -> impl Iterator<Item = String> {
         let errors = self.endpoints.iter().filter_map(|endpoint| endpoint::check(endpoint).err());

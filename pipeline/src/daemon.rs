@@ -1,5 +1,6 @@
 //! What both daemons do around their own work: command line, log, signals, and the order of an orderly end.
 
+mod check;
 mod control;
 mod paper;
 mod systemd;
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+pub use check::{Findings, Places};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use control::Control;
@@ -46,9 +48,12 @@ pub enum Command {
         /// The daemon's configuration.
         #[command(flatten)]
         source: Source,
-        /// Reaches nothing.
+        /// Looks at the configuration alone: at no port, no folder, and nothing that is delivered to.
         #[arg(long)]
         offline: bool,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Prints the balance of a running daemon: exit code 0 balanced, 1 not, 3 when something is unknown.
     Audit {
@@ -133,6 +138,12 @@ pub trait Daemon: 'static {
         Vec::new()
     }
 
+    /// What it uses of its host.
+    fn places(config: &Self::Config) -> Places<'_>;
+
+    /// Adds what is wrong on this host with what only this daemon has.
+    fn look_around(_config: &Self::Config, _findings: &mut Findings) {}
+
     /// Where it keeps its data.
     fn data_dir(config: &Self::Config) -> &Path;
 
@@ -148,7 +159,7 @@ pub trait Daemon: 'static {
 pub fn main<D: Daemon>(command: Command, whole: clap::Command) -> ExitCode {
     let done = match command {
         Command::Run(source) => load::<D>(&source).map(|config| run::<D>(source, config)),
-        Command::Check { source, offline } => load::<D>(&source).map(|config| check::<D>(&config, offline)),
+        Command::Check { source, offline, json } => Ok(check::<D>(&source, offline, json)),
         Command::Audit { source, json } => load::<D>(&source).map(|config| audit(D::data_dir(&config), json)),
         Command::Tap { source, args } => {
             load::<D>(&source).map(|config| tools::tap(&args, D::data_dir(&config)))
@@ -185,17 +196,25 @@ fn load<D: Daemon>(source: &Source) -> Result<D::Config, ConfigError> {
     }
 }
 
-/// The configuration is good: says so, and what it leads to.
-fn check<D: Daemon>(config: &D::Config, offline: bool) -> ExitCode {
-    say("configuration is good");
-    let probed = if offline { Vec::new() } else { D::probe(config) };
-    for found in &probed {
-        match found {
-            Ok(found) => drop(say(found)),
-            Err(wrong) => complain(wrong),
+/// Says everything that is wrong, with the file and with the host.
+fn check<D: Daemon>(source: &Source, offline: bool, json: bool) -> ExitCode {
+    let mut findings = Findings::default();
+    match config::load::<D::Config>(source.config.as_deref()) {
+        Ok(config) => {
+            let wrong = D::check(&config);
+            if !offline {
+                findings = check::places(&D::places(&config));
+                D::look_around(&config, &mut findings);
+            }
+            if !offline && wrong.is_empty() {
+                check::sort(D::probe(&config), &mut findings);
+            }
+            findings.errors.splice(0..0, wrong);
         }
+        Err(error) => findings.errors.push(error.to_string()),
     }
-    if probed.iter().all(Result::is_ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    findings.tell(json);
+    findings.exit_code()
 }
 
 fn run<D: Daemon>(source: Source, config: D::Config) -> ExitCode {

@@ -103,22 +103,22 @@ impl Sockets {
         Ok(Lent { socket: Some(socket), key: Some(key), home: self.clone() })
     }
 
-    /// Refuses what systemd has passed and nobody has taken.
+    /// Where all listen now that every input has its socket.
     ///
     /// # Errors
-    /// Names each, and where the inputs listen.
-    pub fn refuse_left(&self) -> io::Result<()> {
+    /// When systemd has passed something that nobody has taken: names it, and where the inputs listen.
+    pub fn settle(&self) -> io::Result<Vec<String>> {
         let mut inner = self.lock();
-        let asked = std::mem::take(&mut inner.asked).join(", ");
+        let asked = std::mem::take(&mut inner.asked);
         let left = inner.kept.iter().filter_map(|Kept { key, .. }| {
             let name = key.passed.as_ref()?;
             Some(format!("{} ({name})", key.addresses.join(", ")))
         });
         let left: Vec<_> = left.collect();
         if left.is_empty() {
-            return Ok(());
+            return Ok(asked);
         }
-        let left = left.join(", ");
+        let (left, asked) = (left.join(", "), asked.join(", "));
         Err(io::Error::other(format!(
             "systemd has passed {left}, which fits no setting: the inputs listen on {asked}"
         )))
@@ -241,7 +241,7 @@ mod tests {
         let _of_another_type = sockets.take("statsd_tcp", &[super::udp(at)], tcp_at).unwrap();
         let taken = sockets.take("statsd_udp", &[super::udp(at)], open).unwrap();
         assert_eq!(taken.local_addr().unwrap(), at);
-        let said = sockets.refuse_left().unwrap_err().to_string();
+        let said = sockets.settle().unwrap_err().to_string();
         for part in [format!("{elsewhere} (json.socket)"), format!("listen on udp://{at}")] {
             assert!(said.contains(&part), "{said}");
         }
@@ -250,8 +250,8 @@ mod tests {
         drop(taken);
         let again = sockets.take("json_udp", &[super::udp(at)], open).unwrap();
         let other = sockets.take("statsd_udp", &[super::udp(elsewhere)], open).unwrap();
-        sockets.refuse_left().unwrap();
+        sockets.settle().unwrap();
         drop((again, other));
-        assert!(sockets.refuse_left().unwrap_err().to_string().contains("statsd.socket"));
+        assert!(sockets.settle().unwrap_err().to_string().contains("statsd.socket"));
     }
 }

@@ -12,6 +12,7 @@ use metlog_pipeline::{
     config::{Sockets, SpoolConfig, default_data_dir, duration},
     link::{Compression, sender::ForwardConfig},
     rollup::RollupOptions,
+    sockets::{tcp, udp, unix},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -103,6 +104,26 @@ impl Default for Inputs {
             statsd_stream: None,
             files: BTreeMap::new(),
         }
+    }
+}
+
+impl Inputs {
+    /// The setting of each input that listens, and where.
+    pub(crate) fn listens(&self) -> Vec<(String, String)> {
+        let mut listens: Vec<_> =
+            self.push.listens("input.push").chain(self.link.listens("input.link")).collect();
+        let mut add = |setting: &str, address: Option<String>| {
+            listens.extend(address.map(|address| (format!("input.{setting}"), address)));
+        };
+        let sub = self.sub.iter();
+        sub.clone().flat_map(SubConfig::endpoints).for_each(|endpoint| add("sub.bind", Some(endpoint)));
+        sub.for_each(|sub| add("sub.handshake", sub.handshake.clone()));
+        add("json_udp.address", self.json_udp.enabled.then(|| udp(self.json_udp.address)));
+        add("statsd_udp.address", self.statsd_udp.enabled.then(|| udp(self.statsd_udp.address)));
+        add("statsd_tcp.address", self.statsd_tcp.as_ref().map(|config| tcp(config.address)));
+        add("statsd_unix.path", self.statsd_unix.as_ref().map(|config| unix(&config.path)));
+        add("statsd_stream.path", self.statsd_stream.as_ref().map(|config| unix(&config.path)));
+        listens
     }
 }
 

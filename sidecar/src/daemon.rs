@@ -6,13 +6,13 @@ use metlog_core::wire::batch::{Fate, Role};
 use metlog_pipeline::{
     admin::{Admin, Listeners},
     counters::Counters,
-    daemon::{Daemon, supervise},
+    daemon::{Daemon, Findings, Places, supervise},
     intake::Intake,
     link::{
         receiver::LinkReceiver,
         sender::{LinkSender, Verdict},
     },
-    sockets::Sockets,
+    sockets::{Sockets, tcp},
     stop::Stop,
     threads::Threads,
     watchdog::Watchdog,
@@ -22,7 +22,7 @@ use crate::{
     config::{Config, RollupConfig},
     filter::{self, Filters},
     input::{
-        files::FilesInput,
+        files::{self, FilesInput},
         json_udp::JsonUdpInput,
         push::PushInput,
         statsd,
@@ -42,6 +42,18 @@ impl Daemon for Sidecar {
         config.check()
     }
 
+    fn places(config: &Config) -> Places<'_> {
+        let admin = ("admin.address".to_owned(), tcp(config.admin.address));
+        let listens = config.input.listens().into_iter().chain([admin]).collect();
+        Places { data_dir: &config.data_dir, spool: &config.spool, listens }
+    }
+
+    fn look_around(config: &Config, findings: &mut Findings) {
+        for (name, (_, compiled)) in config.log_files() {
+            files::look_around(&format!("input.files.{name}"), &compiled, findings);
+        }
+    }
+
     fn data_dir(config: &Config) -> &Path {
         &config.data_dir
     }
@@ -58,7 +70,7 @@ impl Daemon for Sidecar {
         let mut forward =
             LinkSender::open(config.forward.clone(), spool, &config.data_dir, verdict, counters.clone())?;
         let inputs = bind_inputs(&config, sockets, &intake, &rollup, &counters)?;
-        sockets.refuse_left()?;
+        let held = sockets.settle()?;
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;
 
         // Whatever can fail has been done: a start that fails leaves no thread behind.
@@ -76,7 +88,7 @@ impl Daemon for Sidecar {
             listening.push((input.name.clone(), input.listening));
             threads.spawn_input(&format!("input-{}", input.name.replace('_', "-")), input.run)?;
         }
-        let admin = Admin { intake, counters, outcomes, listening, watchdog };
+        let admin = Admin { intake, counters, outcomes, listening, held, watchdog };
         Ok(supervise(admin, listeners, threads, sockets, stop)?)
     }
 }

@@ -71,10 +71,8 @@ impl SubConfig {
     }
 
     /// A socket that was given back is the one wanted only when all of this is as it was.
-    fn key(&self) -> Vec<String> {
-        let connect = self.connect.iter().map(|endpoint| format!("connected to {endpoint}"));
-        let topics = self.topics.iter().map(|topic| format!("topic {topic}"));
-        self.endpoints().into_iter().chain(connect).chain(topics).collect()
+    fn kind(&self) -> String {
+        format!("zmq SUB to {:?} of {:?}", self.topics, self.connect)
     }
 
     fn open(&self) -> Result<zmq::Socket, Error> {
@@ -106,7 +104,7 @@ impl SubInput {
         intake: Intake,
         counters: Counters,
     ) -> Result<Self, Error> {
-        let socket = sockets.take("zmq SUB", &config.key(), || config.open())?;
+        let socket = sockets.take(&config.kind(), &config.endpoints(), || config.open())?;
         Ok(Self { socket, config: config.clone(), messages: Messages::new("sub", intake, counters) })
     }
 

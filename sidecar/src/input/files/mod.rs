@@ -5,6 +5,7 @@
 //! [`lines`], [`multiline`]) and makes [`entry`]s of it, [`sink`] gathers these into batches, [`positions`] keeps what is
 //! durable, [`watch`] wakes the thread, [`order`] tells streams apart.
 
+mod around;
 pub mod candidates;
 pub mod config;
 pub mod entry;
@@ -24,5 +25,6 @@ pub mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use around::look_around;
 pub use config::FilesConfig;
 pub use input::FilesInput;
