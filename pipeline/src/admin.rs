@@ -108,6 +108,9 @@ pub struct StatsPage {
     /// What clients say they dropped after they had accepted it, by reason.
     #[serde(default)]
     pub dropped_by_clients: Counts,
+    /// Datagrams the kernel had no room for, by input.
+    #[serde(default)]
+    pub kernel_dropped: BTreeMap<String, u64>,
     /// Parts that have work and do not move, and since how many seconds.
     #[serde(default)]
     pub stalled: BTreeMap<String, u64>,
@@ -138,7 +141,19 @@ impl Admin {
         let stalled =
             self.watchdog.stalled().into_iter().map(|(part, time)| (part, time.as_secs())).collect();
         let held = self.held.clone();
-        StatsPage { listening, held, synced: spool.synced(), appended, safe, dropped_by_clients, stalled }
+        let dropped = |input: &str| self.counters.get("input_kernel_dropped", &[("input", input)]);
+        let kernel_dropped = self.listening.iter().map(|(input, _)| (input.clone(), dropped(input)));
+        let kernel_dropped = kernel_dropped.filter(|(_, count)| *count > 0).collect();
+        StatsPage {
+            listening,
+            held,
+            synced: spool.synced(),
+            appended,
+            safe,
+            dropped_by_clients,
+            kernel_dropped,
+            stalled,
+        }
     }
 
     /// Ready is who can take messages in: a stuck output is named, and harms nobody else.

@@ -75,6 +75,13 @@ impl Counters {
         }
     }
 
+    /// What the counter has come to, 0 when it has not been counted yet.
+    #[must_use]
+    pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        self.0.families.get(name).and_then(|family| Some(family.get(&labels)?.get())).unwrap_or(0)
+    }
+
     /// All counters in the text format of Prometheus, without the closing `# EOF`.
     #[must_use]
     pub fn render(&self) -> String {
@@ -92,6 +99,8 @@ mod tests {
     fn counters_are_rendered_with_their_labels() {
         let counters = Counters::default();
         counters.add("input_malformed", &[("input", "statsd"), ("reason", "bad_value")], 2);
+        assert_eq!(counters.get("input_malformed", &[("input", "statsd"), ("reason", "bad_value")]), 2);
+        assert_eq!(counters.get("input_malformed", &[("input", "json_udp"), ("reason", "bad_value")]), 0);
         let text = counters.render();
         assert!(
             text.contains(r#"metlog_input_malformed_total{input="statsd",reason="bad_value"} 2"#),

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
+    os::fd::AsRawFd,
 };
 
 use metlog_pipeline::{
@@ -13,12 +14,13 @@ use metlog_pipeline::{
     waiter::Waiter,
 };
 
-use super::{MAX_DATAGRAM, bind_udp, drain, json::Messages};
+use super::{MAX_DATAGRAM, bind_udp, drain, drops::Drops, json::Messages};
 
 /// The input `json_udp`.
 pub struct JsonUdpInput {
     socket: Lent<UdpSocket>,
     messages: Messages,
+    drops: Drops,
 }
 
 impl JsonUdpInput {
@@ -33,7 +35,8 @@ impl JsonUdpInput {
         counters: Counters,
     ) -> io::Result<Self> {
         let socket = bind_udp(address, "input.json_udp", sockets)?;
-        Ok(Self { socket, messages: Messages::new("json_udp", intake, counters) })
+        let drops = Drops::new(socket.as_raw_fd(), "json_udp", counters.clone());
+        Ok(Self { socket, messages: Messages::new("json_udp", intake, counters), drops })
     }
 
     /// Where it listens.
@@ -49,20 +52,28 @@ impl JsonUdpInput {
         let mut datagram = vec![0; MAX_DATAGRAM];
         let waiter = Waiter::new(stop);
         while !stop.is_set() {
-            if waiter.descriptor(&*self.socket, None) {
+            let due = self.drops.due();
+            if waiter.descriptor(&*self.socket, due) {
                 self.take(&mut datagram);
+            } else if due.is_some() {
+                self.drops.tell(self.socket.as_raw_fd());
             }
         }
         drain(|| self.take(&mut datagram));
+        self.drops.tell(self.socket.as_raw_fd());
     }
 
     /// Stores what comes now; false when nothing has come.
     fn take(&mut self, datagram: &mut [u8]) -> bool {
-        let Self { socket, messages } = self;
-        messages.gather(|add| {
+        let Self { socket, messages, drops } = self;
+        let taken = messages.gather(|add| {
             let Ok(length) = socket.recv(datagram) else { return false };
             add(datagram.get(..length).unwrap_or_default());
             true
-        })
+        });
+        if taken {
+            drops.received(socket.as_raw_fd());
+        }
+        taken
     }
 }

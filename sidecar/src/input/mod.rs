@@ -1,5 +1,6 @@
 //! What comes in, one file for each way. Each input is a thread of its own and goes through the intake.
 
+mod drops;
 pub mod files;
 mod json;
 pub mod json_udp;

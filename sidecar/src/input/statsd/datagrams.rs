@@ -3,24 +3,17 @@
 //! A packet is in no hurry: what matters is that none is lost and that few are read one by one. So the thread waits for the
 //! first, rests for a moment, and takes all that have come by then with one call.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    ops::Deref,
-    os::fd::AsRawFd,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, net::IpAddr, ops::Deref, os::fd::AsRawFd, thread, time::Duration};
 
-use metlog_pipeline::{counters::Counters, stop::Stop, waiter::Waiter};
+use metlog_pipeline::{stop::Stop, waiter::Waiter};
 
 use super::{
     Messages, Taker,
-    receive::{Packets, dropped, receive_buffer},
+    receive::{Packets, receive_buffer},
 };
 use crate::{
-    input::drain,
-    rollup::{SharedRollup, StatsdInput},
+    input::{drain, drops::Drops},
+    rollup::SharedRollup,
 };
 
 /// Bytes of receive buffer for each microsecond of rest: a small packet takes 768 of them, so that 2.6 million packets a
@@ -30,18 +23,13 @@ const BUFFER_PER_MICRO: usize = 2_048;
 /// Bounds of the rest. Each costs a switch of threads, so that a longer one would spare nothing.
 const REST: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(1));
 
-/// How often the kernel is asked what it has dropped.
-const DROPS_INTERVAL: Duration = Duration::from_secs(1);
-
 /// Source addresses remembered as text.
 const MAX_SOURCES: usize = 10_000;
 
 /// One thread of a datagram input. `S` is the socket, or what lends it.
 pub struct Datagrams<S> {
     socket: S,
-    input: StatsdInput,
     taker: Taker,
-    counters: Counters,
     packets: Packets,
     rest: Duration,
     /// Texts of source addresses; nothing where all packets come from this host.
@@ -49,31 +37,21 @@ pub struct Datagrams<S> {
     drops: Drops,
 }
 
-/// What the kernel has dropped, as far as it was told.
-struct Drops {
-    told: u32,
-    asked: Instant,
-    /// True when packets have come since the kernel was asked.
-    is_open: bool,
-}
-
 impl<S: Deref<Target: AsRawFd>> Datagrams<S> {
     /// A thread of the input that receives from `socket`. Beyond loopback each sender answers for the names it makes.
     #[must_use]
     pub fn new(socket: S, by_sender: bool, rollup: SharedRollup, messages: &Messages) -> Self {
         let (input, counters) = (messages.input(), messages.counters());
-        let told = dropped(socket.as_raw_fd()).unwrap_or(0);
+        let drops = Drops::new(socket.as_raw_fd(), input.name(), counters.clone());
         let micros = receive_buffer(socket.as_raw_fd()) / BUFFER_PER_MICRO;
         let rest = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)).clamp(REST.0, REST.1);
         Self {
             socket,
-            input,
             taker: Taker::new(input, rollup, messages.for_thread(), counters.clone()),
-            counters,
             packets: Packets::new(),
             rest,
             sources: by_sender.then(HashMap::new),
-            drops: Drops { told, asked: Instant::now(), is_open: false },
+            drops,
         }
     }
 
@@ -88,16 +66,16 @@ impl<S: Deref<Target: AsRawFd>> Datagrams<S> {
             }
         }
         drain(|| self.receive().0 > 0);
-        self.tell_drops();
+        self.drops.tell(self.socket.as_raw_fd());
     }
 
     /// Waits for a packet. What the kernel has dropped is told soon, also when no packet comes after.
     fn wait(&mut self, waiter: &Waiter) {
-        let until_asked = DROPS_INTERVAL.saturating_sub(self.drops.asked.elapsed());
-        if waiter.descriptor(&*self.socket, self.drops.is_open.then_some(until_asked)) {
+        let due = self.drops.due();
+        if waiter.descriptor(&*self.socket, due) {
             thread::sleep(self.rest);
-        } else if self.drops.is_open {
-            self.tell_drops();
+        } else if due.is_some() {
+            self.drops.tell(self.socket.as_raw_fd());
         }
     }
 
@@ -106,9 +84,8 @@ impl<S: Deref<Target: AsRawFd>> Datagrams<S> {
         let Ok((taken, may_be_more)) = self.packets.receive(self.socket.as_raw_fd()) else {
             return (0, false);
         };
-        self.drops.is_open |= taken > 0;
-        if self.drops.is_open && self.drops.asked.elapsed() >= DROPS_INTERVAL {
-            self.tell_drops();
+        if taken > 0 {
+            self.drops.received(self.socket.as_raw_fd());
         }
         let Self { packets, taker, sources, .. } = self;
         if let Some(sources) = sources {
@@ -128,16 +105,6 @@ impl<S: Deref<Target: AsRawFd>> Datagrams<S> {
             (packet.bytes.get(..end).unwrap_or_default(), named(packet.source))
         }));
         (taken, may_be_more)
-    }
-
-    fn tell_drops(&mut self) {
-        self.drops.asked = Instant::now();
-        self.drops.is_open = false;
-        let Some(now) = dropped(self.socket.as_raw_fd()) else { return };
-        let more = now.wrapping_sub(std::mem::replace(&mut self.drops.told, now));
-        if more > 0 {
-            self.counters.add("input_kernel_dropped", &[("input", self.input.name())], more.into());
-        }
     }
 }
 

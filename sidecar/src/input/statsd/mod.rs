@@ -13,6 +13,8 @@ pub use messages::Messages;
 pub use start::{Bound, Parts};
 pub use streams::{Listener, Stream, Streams};
 
+pub(super) use receive::dropped;
+
 use metlog_pipeline::{counters::Counters, quiet::Quiet};
 use tracing::warn;
 

@@ -114,7 +114,7 @@ pub(super) fn receive_buffer(socket: RawFd) -> usize {
 }
 
 /// How many datagrams the kernel has dropped since the socket was made, because there was no room for them.
-pub(super) fn dropped(socket: RawFd) -> Option<u32> {
+pub(in crate::input) fn dropped(socket: RawFd) -> Option<u32> {
     let mut figures = [0_u32; MEMINFO_DROPS + 1];
     let mut length = u32::try_from(size_of_val(&figures)).ok()?;
     let result = unsafe {
