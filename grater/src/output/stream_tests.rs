@@ -168,6 +168,23 @@ fn a_peer_that_does_not_read_is_an_error_within_the_timeout() {
     assert!(stream.finish().is_err());
 }
 
+/// A server of another kind behind the port, or one that answers: lines go on over the same connection.
+#[test]
+fn what_a_peer_says_is_read_and_forgotten() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stream = stream(&listener, PATIENCE, 1 << 20);
+    stream.send(&numbered(0..1, 1)).unwrap();
+    let mut peer = listener.accept().unwrap().0;
+    for number in 1..5 {
+        peer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n\x00\xff garbage").unwrap();
+        stream.send(&numbered(number..number + 1, 1)).unwrap();
+    }
+    drop(stream);
+    let mut all = String::new();
+    peer.read_to_string(&mut all).unwrap();
+    assert_eq!(all, "0\n1\n2\n3\n4\n");
+}
+
 fn wait_for(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
