@@ -44,6 +44,9 @@ pub enum OutputError {
         /// What was found and what was expected.
         message: String,
     },
+    /// A password or key cannot be read.
+    #[error(transparent)]
+    Secret(#[from] super::secret::SecretError),
     /// The back end was reached and refused.
     #[error("{address} refuses: {reason}")]
     Refused {
