@@ -33,6 +33,8 @@ SYSLOG_PACKAGES := rsyslog rsyslog-openssl libestr0 libfastjson4 liblognorm5 sys
     libwrap0 libpcre3 libglib2.0-0 logrotate libpopt0
 CAIRO_PACKAGES := libcairo2 libpixman-1-0 libxcb-render0 libxcb-shm0 libxcb1 libx11-6 libxrender1 libxext6 libfontconfig1 \
     libfreetype6 libpng16-16 libxau6 libxdmcp6 libbsd0 libmd0
+NAGIOS := .cache/backends/debian/versions/nsca
+BUGSINK := .cache/backends/bugsink/.installed
 
 sources = $(shell find $(1) -type f \( -name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi' -o -name py.typed \) 2>/dev/null)
 CORE_SOURCES := Cargo.toml Cargo.lock $(call sources,metlog-core)
@@ -77,7 +79,7 @@ torture: prerequisites ## Crashes the spool's model at random calls, DURATION se
 fuzz: prerequisites ## Fuzzes whatever reads bytes that others wrote, DURATION seconds each
 	@tools/fuzz.sh $(or $(DURATION),60) $(ONLY)
 
-backends: workspace $(BACKENDS) ## Runs the grater's outputs against the real back ends (ONLY="syslog files ..": these)
+backends: workspace $(WHEEL) $(BACKENDS) $(BUGSINK) $(NAGIOS) ## Runs the grater's outputs against the real back ends (ONLY="syslog files ..": these)
 	@.cache/backends/bin/python tests/backends/run.py $(ONLY)
 	@echo "== comparing statsd lines with etsy's daemon"
 	@cargo test --package metlog-sidecar --test etsy -- --quiet
@@ -141,3 +143,14 @@ $(BACKENDS): tests/backends/requirements.txt tests/backends/debian.sh | prerequi
 	    || { echo "error: npm could not install statsd: see above" >&2; exit 1; }
 	@tests/backends/debian.sh $(SYSLOG_PACKAGES) $(CAIRO_PACKAGES)
 	@touch $@
+
+$(BUGSINK): tests/backends/requirements-bugsink.txt | prerequisites
+	@echo "== installing Bugsink into .cache/backends/bugsink"
+	@$(PYTHON) -m venv .cache/backends/bugsink
+	@.cache/backends/bugsink/bin/python -m pip install --quiet --requirement $< \
+	    || { echo "error: pip could not install $<: see above" >&2; exit 1; }
+	@touch $@
+
+# The last package is the stamp.
+$(NAGIOS): | prerequisites
+	@tests/backends/debian.sh libmcrypt4 nagios4-core nsca

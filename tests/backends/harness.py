@@ -226,7 +226,6 @@ class Findings:
         for what, sent, read, same in self.rows:
             print(f"{self.back_end:<28}{what:<58}{sent:>9}{read:>9}  {'yes' if same else 'NO'}")
         self.tell_the_runner()
-        self.tell_the_runner()
         passed = sum(same for *_, same in self.rows)
         print(f"{passed} passed, {len(self.rows) - passed} failed")
         return passed == len(self.rows) > 0

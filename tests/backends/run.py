@@ -24,6 +24,8 @@ SUITES = {
     "carbon": PYTHON,
     "graphite": PYTHON,
     "syslog_servers": PYTHON,
+    "sentry": CACHE / "bugsink" / "bin" / "python",
+    "nagios": PYTHON,
 }
 
 # None takes longer unless it hangs.

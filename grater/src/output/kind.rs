@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    CarbonConfig, CarbonOutput, FileConfig, FileOutput, Output, OutputError, SentryConfig, SentryOutput,
-    StatsdConfig, StatsdOutput, SyslogConfig, SyslogOutput,
+    CarbonConfig, CarbonOutput, FileConfig, FileOutput, NagiosConfig, NagiosOutput, Output, OutputError,
+    SentryConfig, SentryOutput, StatsdConfig, StatsdOutput, SyslogConfig, SyslogOutput,
 };
 
 /// The part of an `[[output]]` that depends on its `type`. To be flattened into what all outputs share: each variant
@@ -21,6 +21,8 @@ pub enum OutputKind {
     Statsd(StatsdConfig),
     /// Lines and CEF events to a syslog server.
     Syslog(Box<SyslogConfig>),
+    /// Results of passive checks to Nagios.
+    Nagios(NagiosConfig),
     /// Exceptions to Sentry.
     Sentry(SentryConfig),
 }
@@ -36,6 +38,7 @@ impl OutputKind {
             Self::Carbon(config) => Box::new(CarbonOutput::new(config.clone())),
             Self::Statsd(config) => Box::new(StatsdOutput::new(config.clone())),
             Self::Syslog(config) => Box::new(SyslogOutput::new((**config).clone())?),
+            Self::Nagios(config) => Box::new(NagiosOutput::new(config.clone())?),
             Self::Sentry(config) => Box::new(SentryOutput::new(config.clone())?),
         })
     }

@@ -18,7 +18,7 @@ use serde::Deserialize;
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Text that appears in no log, error or debug output.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Secret(String);
 
