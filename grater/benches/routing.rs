@@ -100,16 +100,12 @@ fn untyped() -> String {
     let typed = mixed();
     let kinds = ["counter", "services", "oldstyle"];
     let cut = |text: String, kind: &str| {
-        text.lines()
-            .map(|line| {
-                if line.contains("=~") {
-                    line.replace(&format!("Type == '{kind}' && "), "")
-                } else {
-                    line.to_owned()
-                }
-            })
-            .collect::<Vec<_>>()
-            .join("\n")
+        let typed = format!("Type == '{kind}' && ");
+        let line = |line: &str| {
+            let line = if line.contains("=~") { line.replace(&typed, "") } else { line.to_owned() };
+            line + "\n"
+        };
+        text.lines().map(line).collect::<String>()
     };
     kinds.iter().fold(typed, |text, kind| cut(text, kind))
 }
