@@ -97,9 +97,9 @@ file_lengths() {
     wc -l "${sources[@]}" | awk '$1 > 500 && $2 != "total" { print $2 ": " $1 " lines, at most 500"; long = 1 } END { exit long }'
 }
 
-# project_files PATTERN...: tracked files and those about to be.
+# project_files PATTERN...: tracked files and those about to be, but for what others wrote.
 project_files() {
-    git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+    git ls-files --cached --others --exclude-standard -- "$@" ':!vendor' | while read -r file; do
         if [[ -f $file ]]; then echo "$file"; fi
     done
 }
