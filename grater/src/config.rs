@@ -8,8 +8,8 @@ use std::{
 use bytesize::ByteSize;
 use metlog_pipeline::{
     admin::AdminConfig,
-    config::{Size, Sockets, SpoolConfig, default_data_dir},
-    link::sender::ForwardConfig,
+    config::{LinkSockets, Size, SpoolConfig, default_data_dir},
+    link::ForwardConfig,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -74,12 +74,12 @@ impl Default for Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Inputs {
     /// ZeroMQ ROUTER: sidecars.
-    pub link: Sockets,
+    pub link: LinkSockets,
 }
 
 impl Default for Inputs {
     fn default() -> Self {
-        Self { link: Sockets { endpoints: vec!["tcp://127.0.0.1:5568".to_owned()] } }
+        Self { link: LinkSockets::plain(vec!["tcp://127.0.0.1:5568".to_owned()]) }
     }
 }
 
@@ -155,7 +155,7 @@ impl Config {
     /// Everything that is wrong with it, a line each.
     #[must_use]
     pub fn check(&self) -> Vec<String> {
-        let mut wrong: Vec<String> = self.input.link.check("input.link").collect();
+        let mut wrong: Vec<String> = self.input.link.check("input.link");
         if self.input.link.endpoints.is_empty() {
             wrong.push("input.link.endpoints is empty, expected where sidecars forward to".to_owned());
         }

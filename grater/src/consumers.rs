@@ -136,7 +136,7 @@ mod tests {
     };
     use metlog_pipeline::{
         audit::{Audit, Verdict},
-        config::parse,
+        config::{LinkSockets, parse},
         ledger::Outcomes,
         link::receiver::LinkReceiver,
         sockets::Sockets,
@@ -198,9 +198,13 @@ mod tests {
         let consumers = Consumers::open(&config.complete(), &intake, &Counters::default()).unwrap();
         assert!(consumers.runners.is_empty());
         let outcomes = consumers.outcomes();
-        let mut receiver =
-            LinkReceiver::bind(&[endpoint], &Sockets::default(), upstream.clone(), Counters::default())
-                .unwrap();
+        let mut receiver = LinkReceiver::bind(
+            &LinkSockets::plain(vec![endpoint]),
+            &Sockets::default(),
+            upstream.clone(),
+            Counters::default(),
+        )
+        .unwrap();
         let other = from_json(br#"{"type":"x","logger":"shop","fields":{"a":1}}"#).unwrap().message;
         // Both fall into one interval, however slow this host is.
         let (first, second) = (counter(3), counter(4));

@@ -45,8 +45,7 @@ impl Daemon for Grater {
         let counters = Counters::default();
         let intake = Intake::open(&config.data_dir, config.spool.options())?;
         let consumers = Consumers::open(&config, &intake, &counters)?;
-        let mut link =
-            LinkReceiver::bind(&config.input.link.endpoints, sockets, intake.clone(), counters.clone())?;
+        let mut link = LinkReceiver::bind(&config.input.link, sockets, intake.clone(), counters.clone())?;
         let listening = vec![("link".to_owned(), link.endpoint()?)];
         let held = sockets.settle()?;
         let listeners = Listeners::bind(&config.admin, &config.data_dir)?;

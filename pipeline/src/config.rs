@@ -20,6 +20,7 @@ use serde::{
 pub use schema::{Size, schema};
 
 use crate::{
+    curve::CurveServer,
     endpoint,
     spool::{Durability, SpoolOptions},
 };
@@ -144,13 +145,53 @@ pub struct Sockets {
 impl Sockets {
     /// The setting of each, and where it is.
     pub fn listens(&self, section: &str) -> impl Iterator<Item = (String, String)> {
-        self.endpoints.iter().map(move |endpoint| (format!("{section}.endpoints"), endpoint.clone()))
+        listens(&self.endpoints, section)
     }
 
     /// Everything that is wrong with them, a line each; `section` is where they stand in the file.
     pub fn check(&self, section: &str) -> impl Iterator<Item = String> {
-        let errors = self.endpoints.iter().filter_map(|endpoint| endpoint::check(endpoint).err());
+        let errors = self.endpoints.iter().filter_map(|endpoint| endpoint::check(endpoint, None).err());
         errors.map(move |error| format!("{section}.endpoints: {error}"))
+    }
+}
+
+fn listens(endpoints: &[String], section: &str) -> impl Iterator<Item = (String, String)> {
+    endpoints.iter().map(move |endpoint| (format!("{section}.endpoints"), endpoint.clone()))
+}
+
+/// The input of links.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkSockets {
+    /// `ipc://` paths and `tcp://` addresses to bind; none switches the input off. An address that other hosts can reach needs
+    /// `curve`.
+    pub endpoints: Vec<String>,
+    /// Encrypts what comes over `tcp://`, and says who may connect.
+    pub curve: Option<CurveServer>,
+}
+
+impl LinkSockets {
+    /// Links on these endpoints, of this host alone.
+    #[must_use]
+    pub fn plain(endpoints: Vec<String>) -> Self {
+        Self { endpoints, curve: None }
+    }
+
+    /// The setting of each, and where it is.
+    pub fn listens(&self, section: &str) -> impl Iterator<Item = (String, String)> {
+        listens(&self.endpoints, section)
+    }
+
+    /// Everything that is wrong with them, a line each; `section` is where they stand in the file.
+    #[must_use]
+    pub fn check(&self, section: &str) -> Vec<String> {
+        let curve = self.curve.as_ref();
+        let errors = self.endpoints.iter().filter_map(|endpoint| endpoint::check(endpoint, curve).err());
+        let errors = errors.map(|error| format!("{section}.endpoints: {error}"));
+        let tcp = self.endpoints.iter().filter(|endpoint| endpoint.starts_with("tcp://")).count();
+        errors
+            .chain(curve.into_iter().flat_map(|curve| curve.check(&format!("{section}.curve"), tcp)))
+            .collect()
     }
 }
 

@@ -25,6 +25,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("link_repeats", "Batches that arrived again over a link and were dropped"),
     ("link_refusals", "Link frames refused, by kind"),
     ("link_reconnects", "Links that broke and were begun again"),
+    ("curve_refusals", "Peers that were not let in, by kind (key, handshake) and key"),
     ("rollup_refused", "Samples the roll-up did not take, by reason"),
     ("rollup_flushes", "Roll-up flushes made"),
     ("output_retries", "Deliveries that failed and were tried again, by output"),

@@ -25,6 +25,7 @@ use crate::{
     admin::{self, Admin, Listeners},
     audit::Audit,
     config::{self, ConfigError, EXIT_CONFIG},
+    curve::KeyPair,
     intake::Intake,
     sockets::Sockets,
     stop::Stop,
@@ -72,6 +73,12 @@ pub enum Command {
         /// Which messages, and how.
         #[command(flatten)]
         args: TapArgs,
+    },
+    /// Makes a key pair for encrypted links: writes it to a file that only its owner can read, and prints the public key.
+    Keygen {
+        /// The file to write; there must be none of this name.
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Prints what completes this command line in a shell.
     Completions {
@@ -164,6 +171,7 @@ pub fn main<D: Daemon>(command: Command, whole: clap::Command) -> ExitCode {
         Command::Tap { source, args } => {
             load::<D>(&source).map(|config| tools::tap(&args, D::data_dir(&config)))
         }
+        Command::Keygen { out } => Ok(keygen(&out)),
         Command::Completions { shell } => Ok(paper::completions(shell, whole)),
         Command::Man { folder } => Ok(paper::man(&folder, whole)),
         Command::Config { word: ConfigWord::Schema } => {
@@ -323,6 +331,16 @@ fn say(text: &str) -> ExitCode {
 #[expect(clippy::print_stderr, reason = "why the command failed")]
 fn complain(text: &str) {
     eprintln!("{text}");
+}
+
+fn keygen(out: &Path) -> ExitCode {
+    match KeyPair::generate().and_then(|keys| keys.write(out).map(|()| keys)) {
+        Ok(keys) => say(&keys.public.to_string()),
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn audit(data_dir: &Path, json: bool) -> ExitCode {

@@ -1,10 +1,13 @@
 //! Binding ZeroMQ sockets of a daemon: which endpoints are allowed, and errors that name them.
 
-use std::{fs, net::Ipv4Addr, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, net::Ipv4Addr, ops::Deref, os::unix::fs::PermissionsExt, path::Path};
 
 use metlog_core::{Error, ErrorKind};
 
-use crate::sockets::{Lent, Sockets};
+use crate::{
+    curve::{AllowedClients, CurveServer, Gate},
+    sockets::{Lent, Sockets},
+};
 
 /// Mode of an ipc socket: the group `metlog` may connect.
 const IPC_MODE: u32 = 0o660;
@@ -12,9 +15,8 @@ const IPC_MODE: u32 = 0o660;
 /// Says what is wrong with an endpoint to bind, without binding it.
 ///
 /// # Errors
-/// `Config` for anything but `ipc://<path>` or a loopback `tcp://<address>:<port>`. Other addresses need CURVE, which
-/// this version does not have.
-pub fn check(endpoint: &str) -> Result<(), Error> {
+/// `Config` for anything but `ipc://<path>` or `tcp://<address>:<port>`. An address that others can reach needs `curve`.
+pub fn check(endpoint: &str, curve: Option<&CurveServer>) -> Result<(), Error> {
     let wrong = |why: &str| Err(Error::new(ErrorKind::Config, format!("endpoint {endpoint:?} {why}")));
     if let Some(path) = endpoint.strip_prefix("ipc://") {
         return if path.is_empty() { wrong("has no path, expected ipc:///path/to/socket") } else { Ok(()) };
@@ -28,9 +30,12 @@ pub fn check(endpoint: &str) -> Result<(), Error> {
     if port != "*" && port.parse::<u16>().is_err() {
         return wrong("has no valid port, expected a number up to 65535 or * for a free one");
     }
+    if curve.is_some() && (host == "*" || host.parse::<Ipv4Addr>().is_ok()) {
+        return Ok(());
+    }
     if !is_loopback(host) {
         return wrong(
-            "is no address on loopback, as 127.0.0.1 is: others need CURVE, which this version does not have",
+            "is no address on loopback, as 127.0.0.1 is: others need CURVE, as input.link.curve gives it",
         );
     }
     Ok(())
@@ -61,6 +66,28 @@ pub fn can_be_connected(endpoint: &str) -> bool {
     })
 }
 
+/// A bound socket, and the thread that says who may connect. The socket is closed first.
+pub struct Bound {
+    socket: zmq::Socket,
+    gate: Option<Gate>,
+}
+
+impl Bound {
+    /// The thread that says who may connect, where somebody has to.
+    #[must_use]
+    pub fn gate(&self) -> Option<&Gate> {
+        self.gate.as_ref()
+    }
+}
+
+impl Deref for Bound {
+    type Target = zmq::Socket;
+
+    fn deref(&self) -> &zmq::Socket {
+        &self.socket
+    }
+}
+
 /// A socket bound to every endpoint: the one that an earlier run has given back, or a new one.
 ///
 /// # Errors
@@ -69,9 +96,11 @@ pub fn bind(
     sockets: &Sockets,
     kind: zmq::SocketType,
     endpoints: &[String],
+    curve: Option<&CurveServer>,
     set: impl FnOnce(&zmq::Socket) -> zmq::Result<()>,
-) -> Result<Lent<zmq::Socket>, Error> {
-    sockets.take(&format!("zmq {kind:?}"), endpoints, || open(kind, endpoints, set))
+) -> Result<Lent<Bound>, Error> {
+    let keys = curve.map(CurveServer::name).transpose()?.unwrap_or_default();
+    sockets.take(&format!("zmq {kind:?}{keys}"), endpoints, || open(kind, endpoints, curve, set))
 }
 
 /// A new socket bound to every endpoint.
@@ -81,28 +110,50 @@ pub fn bind(
 pub fn open(
     kind: zmq::SocketType,
     endpoints: &[String],
+    curve: Option<&CurveServer>,
     set: impl FnOnce(&zmq::Socket) -> zmq::Result<()>,
-) -> Result<zmq::Socket, Error> {
-    let failed = |endpoint: &str, source: zmq::Error| {
-        let hint = if source == zmq::Error::EADDRINUSE { "; is another daemon running?" } else { "" };
-        Error::new(ErrorKind::Io, format!("cannot listen on {endpoint}: {source}{hint}")).with_source(source)
-    };
-    let open = || {
-        let socket = zmq::Context::new().socket(kind)?;
+) -> Result<Bound, Error> {
+    let context = zmq::Context::new();
+    let make = || {
+        let socket = context.socket(kind)?;
         socket.set_linger(0)?;
         set(&socket)?;
         Ok(socket)
     };
-    let socket = open().map_err(|source| failed("a ZeroMQ socket", source))?;
-    for endpoint in endpoints {
-        check(endpoint)?;
-        refuse_live(endpoint)?;
-        socket.bind(endpoint).map_err(|source| failed(endpoint, source))?;
-        if let Some(path) = endpoint.strip_prefix("ipc://") {
-            restrict(Path::new(path))?;
-        }
+    let socket = make().map_err(|source| failed("a ZeroMQ socket", source))?;
+    // What ZeroMQ is told holds for the endpoints that are bound afterwards: unix sockets stay as they are.
+    let (encrypted, plain): (Vec<_>, Vec<_>) =
+        endpoints.iter().partition(|endpoint| curve.is_some() && endpoint.starts_with("tcp://"));
+    plain.into_iter().try_for_each(|endpoint| bind_one(&socket, endpoint, curve))?;
+    let Some(curve) = curve.filter(|_| !encrypted.is_empty()) else {
+        return Ok(Bound { socket, gate: None });
+    };
+    let gate = Gate::open(&context, &socket, AllowedClients::open(&curve.allowed_clients)?)?;
+    let keys = curve.keys()?;
+    for (place, endpoint) in encrypted.into_iter().enumerate() {
+        let key = keys.get(place).or(keys.first()).ok_or_else(|| {
+            Error::new(ErrorKind::Config, "input.link.curve.key_files is empty, expected a key file")
+        })?;
+        let set = || {
+            socket.set_curve_server(true)?;
+            socket.set_curve_secretkey(key.secret())
+        };
+        set().map_err(|source| failed(endpoint, source))?;
+        bind_one(&socket, endpoint, Some(curve))?;
     }
-    Ok(socket)
+    Ok(Bound { socket, gate: Some(gate) })
+}
+
+fn bind_one(socket: &zmq::Socket, endpoint: &str, curve: Option<&CurveServer>) -> Result<(), Error> {
+    check(endpoint, curve)?;
+    refuse_live(endpoint)?;
+    socket.bind(endpoint).map_err(|source| failed(endpoint, source))?;
+    endpoint.strip_prefix("ipc://").map_or(Ok(()), |path| restrict(Path::new(path)))
+}
+
+fn failed(endpoint: &str, source: zmq::Error) -> Error {
+    let hint = if source == zmq::Error::EADDRINUSE { "; is another daemon running?" } else { "" };
+    Error::new(ErrorKind::Io, format!("cannot listen on {endpoint}: {source}{hint}")).with_source(source)
 }
 
 /// ZeroMQ takes the path of an ipc socket from a live daemon without a word: this looks first.
@@ -171,7 +222,7 @@ mod tests {
     #[test]
     fn only_loopback_and_ipc_may_be_bound() {
         for good in ["tcp://127.0.0.1:5566", "tcp://127.0.0.1:*", "ipc:///tmp/x"] {
-            check(good).unwrap();
+            check(good, None).unwrap();
         }
         for (bad, why) in [
             ("tcp://0.0.0.0:1", "loopback"),
@@ -183,7 +234,7 @@ mod tests {
             ("udp://127.0.0.1:1", "neither"),
             ("ipc://", "path"),
         ] {
-            let error = check(bad).unwrap_err().to_string();
+            let error = check(bad, None).unwrap_err().to_string();
             assert!(error.contains(bad) && error.contains(why), "{error}");
         }
     }

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod config;
 pub mod counters;
 pub mod cursor;
+pub mod curve;
 pub mod daemon;
 pub mod endpoint;
 pub mod expected;

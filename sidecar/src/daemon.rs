@@ -134,8 +134,7 @@ fn bind_inputs(
         bound.push(BoundInput::new("push", input.endpoint()?, move |stop| input.run(stop)));
     }
     if !inputs.link.endpoints.is_empty() {
-        let mut input =
-            LinkReceiver::bind(&inputs.link.endpoints, sockets, intake.clone(), counters.clone())?;
+        let mut input = LinkReceiver::bind(&inputs.link, sockets, intake.clone(), counters.clone())?;
         bound.push(BoundInput::new("link", input.endpoint()?, move |stop| input.run(stop)));
     }
     if inputs.json_udp.enabled {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metlog_pipeline::{config::duration, link::sender::ForwardConfig, rollup::RollupOptions};
+use metlog_pipeline::{config::duration, link::ForwardConfig, rollup::RollupOptions};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -3,12 +3,13 @@
 //!
 //! The frames and the window are [`metlog_core::link`]; the link sequence of a record is its ordinal in the spool.
 
+mod config;
 pub mod courier;
-mod forward;
 mod packing;
 pub mod receiver;
 pub mod sender;
 
+pub use config::ForwardConfig;
 pub use packing::Compression;
 
 /// Bytes that may be unacknowledged on one link.

@@ -16,8 +16,9 @@ use tracing::{info, warn};
 
 use super::{CREDIT_BYTES, packing::Unpacker};
 use crate::{
+    config::LinkSockets,
     counters::Counters,
-    endpoint,
+    endpoint::{self, Bound},
     intake::{Intake, LinkPlace, Refused, Taken},
     quiet::Quiet,
     sockets::{Lent, Sockets},
@@ -43,7 +44,7 @@ const TOLD_TO_WAIT_EVERY: Duration = Duration::from_secs(1);
 
 /// The input `link` of a daemon.
 pub struct LinkReceiver {
-    socket: Lent<zmq::Socket>,
+    socket: Lent<Bound>,
     intake: Intake,
     counters: Counters,
     quiet: Quiet,
@@ -69,13 +70,18 @@ impl LinkReceiver {
     /// # Errors
     /// When one cannot be bound; the message names it.
     pub fn bind(
-        endpoints: &[String],
+        config: &LinkSockets,
         sockets: &Sockets,
         intake: Intake,
         counters: Counters,
     ) -> Result<Self, Error> {
         let size = i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX);
-        let socket = endpoint::bind(sockets, zmq::ROUTER, endpoints, |socket| socket.set_maxmsgsize(size))?;
+        let (endpoints, curve) = (&config.endpoints, config.curve.as_ref());
+        let socket =
+            endpoint::bind(sockets, zmq::ROUTER, endpoints, curve, |socket| socket.set_maxmsgsize(size))?;
+        if let Some(gate) = socket.gate() {
+            gate.count_in(&counters);
+        }
         let unpacker = Unpacker::new().map_err(|source| {
             Error::new(ErrorKind::Io, format!("no memory to unpack batches in: {source}")).with_source(source)
         })?;

@@ -12,14 +12,16 @@ use metlog_core::{
     link::{Frame, MAX_FRAME_BYTES, PACKED_VERSION, SenderId, VERSIONS, Window, agree},
     wire::batch::{Batch, Fate},
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::packing::{self, Compression, Packer};
+use super::{
+    ForwardConfig,
+    packing::{self, Packer},
+};
 use crate::{
     counters::Counters,
     cursor::{Cursor, SharedOutcomes},
+    curve::{Handshake, PublicKey},
     ledger::Outcomes,
     quiet::Quiet,
     spool::{Reader, Record, Spool},
@@ -49,17 +51,6 @@ const READ_BYTES: usize = 256 * 1024;
 
 /// Says what becomes of a message, of a batch and under a number, that is about to be forwarded.
 pub type Verdict = Box<dyn FnMut(&Batch<'_>, u64, metlog_core::wire::record::Record<'_>) -> Fate + Send>;
-
-/// Where to forward to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ForwardConfig {
-    /// ROUTER endpoints of the next hop, tried in turn.
-    pub endpoints: Vec<String>,
-    /// Whether batches are compressed on the way.
-    #[serde(default)]
-    pub compression: Compression,
-}
 
 /// What a receiver has agreed to.
 pub(super) struct Welcome {
@@ -155,9 +146,11 @@ impl LinkSender {
         let endpoint = self.config.endpoints.get(self.attempts % self.config.endpoints.len().max(1)).cloned();
         let endpoint = endpoint.ok_or_else(|| Error::new(ErrorKind::Config, "forward.endpoints is empty"))?;
         self.attempts += 1;
-        let socket = self.open_socket(&endpoint).map_err(|source| failed(&endpoint, source))?;
-        let welcome = greet(&socket, self.spool.id(), waiter)
-            .map_err(|source| Error::new(source.kind(), format!("no welcome from {endpoint}: {source}")))?;
+        let (socket, handshake, key) = self.open_socket(&endpoint)?;
+        let welcome = greet(&socket, self.spool.id(), waiter).map_err(|source| {
+            let why = handshake.failure(key).unwrap_or_else(|| source.to_string());
+            Error::new(source.kind(), format!("no welcome from {endpoint}: {why}"))
+        })?;
         info!(%endpoint, accepted = welcome.accepted, "link up");
         self.skip_accepted(welcome.accepted);
         let packs = self.config.compression.is_for(&endpoint) && welcome.version >= PACKED_VERSION;
@@ -171,13 +164,21 @@ impl LinkSender {
         Ok(())
     }
 
-    fn open_socket(&self, endpoint: &str) -> zmq::Result<zmq::Socket> {
-        let socket = self.context.socket(zmq::DEALER)?;
-        socket.set_linger(0)?;
-        socket.set_reconnect_ivl_max(i32::try_from(RECONNECT_MAX.as_millis()).unwrap_or(i32::MAX))?;
-        socket.set_maxmsgsize(i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX))?;
-        socket.connect(endpoint)?;
-        Ok(socket)
+    /// A socket that connects, what hears how that goes, and our key where it has one.
+    fn open_socket(&self, endpoint: &str) -> Result<(zmq::Socket, Handshake, Option<PublicKey>), Error> {
+        let open = || {
+            let socket = self.context.socket(zmq::DEALER)?;
+            socket.set_linger(0)?;
+            socket.set_reconnect_ivl_max(i32::try_from(RECONNECT_MAX.as_millis()).unwrap_or(i32::MAX))?;
+            socket.set_maxmsgsize(i64::try_from(MAX_FRAME_BYTES).unwrap_or(i64::MAX))?;
+            Ok(socket)
+        };
+        let socket = open().map_err(|source| failed(endpoint, source))?;
+        let encrypted = self.config.server_key(endpoint);
+        let keys = encrypted.map(|(curve, server)| curve.apply(&socket, server)).transpose()?;
+        let handshake = Handshake::watch(&self.context, &socket, self.attempts)?;
+        socket.connect(endpoint).map_err(|source| failed(endpoint, source))?;
+        Ok((socket, handshake, keys.map(|keys| keys.public)))
     }
 
     /// The receiver has records whose acks never reached us: they count as forwarded.

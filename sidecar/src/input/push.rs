@@ -4,7 +4,7 @@
 use metlog_core::{Error, wire::batch::MAX_BATCH_BYTES};
 use metlog_pipeline::{
     counters::Counters,
-    endpoint,
+    endpoint::{self, Bound},
     intake::{Intake, Refused},
     quiet::Quiet,
     sockets::{Lent, Sockets},
@@ -21,7 +21,7 @@ const HIGH_WATER_MARK: i32 = 64;
 
 /// The input `push`.
 pub struct PushInput {
-    socket: Lent<zmq::Socket>,
+    socket: Lent<Bound>,
     endpoints: Vec<String>,
     intake: Intake,
     counters: Counters,
@@ -39,7 +39,7 @@ impl PushInput {
         intake: Intake,
         counters: Counters,
     ) -> Result<Self, Error> {
-        let socket = endpoint::bind(sockets, zmq::PULL, endpoints, |socket| {
+        let socket = endpoint::bind(sockets, zmq::PULL, endpoints, None, |socket| {
             socket.set_rcvhwm(HIGH_WATER_MARK)?;
             socket.set_rcvtimeo(i32::try_from(WAIT.as_millis()).unwrap_or(i32::MAX))?;
             socket.set_maxmsgsize(i64::try_from(MAX_BATCH_BYTES).unwrap_or(i64::MAX))

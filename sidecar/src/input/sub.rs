@@ -7,7 +7,7 @@
 use metlog_core::{Error, wire::batch::MAX_BATCH_BYTES};
 use metlog_pipeline::{
     counters::Counters,
-    endpoint,
+    endpoint::{self, Bound},
     intake::Intake,
     sockets::{Lent, Sockets},
     stop::Stop,
@@ -49,12 +49,13 @@ impl SubConfig {
     /// Everything that is wrong with it, a line each.
     pub fn check(&self) -> impl Iterator<Item = String> {
         let wrong = |key: &'static str| move |error: Error| format!("input.sub.{key}: {error}");
-        let bind = self.bind.iter().filter_map(|endpoint| endpoint::check(endpoint).err()).map(wrong("bind"));
+        let bind =
+            self.bind.iter().filter_map(|endpoint| endpoint::check(endpoint, None).err()).map(wrong("bind"));
         let connect = self.connect.iter().filter(|endpoint| !endpoint::can_be_connected(endpoint));
         let connect = connect.map(|endpoint| {
             format!("input.sub.connect: {endpoint:?} is neither ipc:///path/to/socket nor tcp://host:port")
         });
-        let handshake = self.handshake.as_deref().and_then(|endpoint| endpoint::check(endpoint).err());
+        let handshake = self.handshake.as_deref().and_then(|endpoint| endpoint::check(endpoint, None).err());
         let topics = self.topics.is_empty().then(|| {
             "input.sub.topics is empty, so that nothing would come; expected [\"\"] for everything".to_owned()
         });
@@ -75,8 +76,8 @@ impl SubConfig {
         format!("zmq SUB to {:?} of {:?}", self.topics, self.connect)
     }
 
-    fn open(&self) -> Result<zmq::Socket, Error> {
-        endpoint::open(zmq::SUB, &self.endpoints(), |socket| {
+    fn open(&self) -> Result<Bound, Error> {
+        endpoint::open(zmq::SUB, &self.endpoints(), None, |socket| {
             socket.set_rcvhwm(HIGH_WATER_MARK)?;
             socket.set_rcvtimeo(i32::try_from(WAIT.as_millis()).unwrap_or(i32::MAX))?;
             socket.set_maxmsgsize(i64::try_from(MAX_BATCH_BYTES).unwrap_or(i64::MAX))?;
@@ -88,7 +89,7 @@ impl SubConfig {
 
 /// The input `sub`.
 pub struct SubInput {
-    socket: Lent<zmq::Socket>,
+    socket: Lent<Bound>,
     config: SubConfig,
     messages: Messages,
 }
@@ -171,7 +172,7 @@ fn without_topic(frames: &[Vec<u8>]) -> &[Vec<u8>] {
 
 /// Answers clients that ask whether anybody hears what they publish.
 pub struct Handshake {
-    socket: Lent<zmq::Socket>,
+    socket: Lent<Bound>,
 }
 
 impl Handshake {
@@ -182,7 +183,8 @@ impl Handshake {
     pub fn bind(endpoint: &str, sockets: &Sockets) -> Result<Self, Error> {
         let endpoints = [endpoint.to_owned()];
         // A question has no bytes.
-        let socket = endpoint::bind(sockets, zmq::REP, &endpoints, |socket| socket.set_maxmsgsize(1_024))?;
+        let socket =
+            endpoint::bind(sockets, zmq::REP, &endpoints, None, |socket| socket.set_maxmsgsize(1_024))?;
         Ok(Self { socket })
     }
 

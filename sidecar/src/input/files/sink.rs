@@ -18,7 +18,7 @@ use super::{entry, marks::Progress, positions::write_place};
 use crate::formatter::Parsed;
 
 /// A batch is put into the spool when it is so large.
-const BATCH_BYTES: usize = 1024 * 1024;
+const BATCH_BYTES: usize = 256 * 1024;
 
 /// Or when it has lines of so many files.
 const BATCH_FILES: usize = 1_000;
