@@ -24,8 +24,17 @@ pub struct Access {
 struct Step {
     name: String,
     kind: Kind,
-    /// The text after the value; empty at the end of the line.
-    until: String,
+    /// The text after the value.
+    until: Until,
+}
+
+/// The text that ends a value; empty at the end of the line.
+#[derive(Debug, Clone, Default)]
+struct Until {
+    text: String,
+    /// Its first eight bytes, and which of them there are: one comparison instead of a call for each value of a line.
+    word: u64,
+    mask: u64,
 }
 
 /// What a value is.
@@ -65,11 +74,11 @@ impl Access {
         for part in parts {
             match (part, steps.last_mut()) {
                 (Part::Literal(text), None) => lead.push_str(&text),
-                (Part::Literal(text), Some(last)) => last.until.push_str(&text),
-                (Part::Value(name, _), Some(last)) if last.until.is_empty() => {
+                (Part::Literal(text), Some(last)) => last.until.push(&text),
+                (Part::Value(name, _), Some(last)) if last.until.text.is_empty() => {
                     return Err(format!("nothing separates {} and {name}", last.name));
                 }
-                (Part::Value(name, kind), _) => steps.push(Step { name, kind, until: String::new() }),
+                (Part::Value(name, kind), _) => steps.push(Step { name, kind, until: Until::default() }),
             }
         }
         if steps.is_empty() {
@@ -82,43 +91,42 @@ impl Access {
 impl Parse for Access {
     fn parse<'a>(&'a self, line: &'a str, now: Timestamp) -> Option<Parsed<'a>> {
         let mut rest = line.strip_prefix(self.lead.as_str())?;
+        // Looked for once in the whole line, not once in each value.
+        let is_escaped = memchr(b'\\', line.as_bytes()).is_some();
         let mut parsed = Parsed { fields: Vec::with_capacity(self.steps.len() + 3), ..Parsed::default() };
         for step in &self.steps {
-            let (value, after) = split(rest, &step.until)?;
+            let (value, after) = step.until.split(rest)?;
             rest = after;
             // A value that the server does not have is written as a dash.
-            if value != "-" && !value.is_empty() {
-                step.add(value, &mut parsed, now)?;
+            if value.is_empty() || value == "-" {
+                continue;
+            }
+            match &step.kind {
+                Kind::Text if is_escaped => parsed.add(&step.name, Field::Text(unescape(value))),
+                Kind::Text => parsed.add(&step.name, Field::text(value)),
+                Kind::Request if is_escaped => request(unescape(value), &mut parsed),
+                Kind::Request => request(Cow::Borrowed(value), &mut parsed),
+                Kind::Number => parsed.add(&step.name, Field::number(value)),
+                Kind::Fraction(per_second) => parsed.add(&step.name, fraction(value, *per_second)),
+                // A line whose time cannot be read is of another format.
+                Kind::Time(format) => parsed.timestamp = Some(format.read_text(value, now)?),
+                Kind::Skip => {}
             }
         }
         rest.is_empty().then_some(parsed)
     }
 }
 
-impl Step {
-    fn add<'a>(&'a self, value: &'a str, parsed: &mut Parsed<'a>, now: Timestamp) -> Option<()> {
-        match &self.kind {
-            Kind::Text => parsed.add(&self.name, Field::Text(unescape(value))),
-            Kind::Number => parsed.add(&self.name, Field::number(value)),
-            Kind::Fraction(per_second) => {
-                let field = match value.parse::<f64>() {
-                    Ok(units) if units.is_finite() => Field::Float(units / per_second),
-                    _ => Field::text(value),
-                };
-                parsed.add(&self.name, field);
-            }
-            // A line whose time cannot be read is of another format.
-            Kind::Time(format) => parsed.timestamp = Some(format.read_text(value, now)?),
-            Kind::Request => request(value, parsed),
-            Kind::Skip => {}
-        }
-        Some(())
+/// A number of units as seconds; what is no number stays as it is.
+fn fraction(value: &str, per_second: f64) -> Field<'_> {
+    match value.parse::<f64>() {
+        Ok(units) if units.is_finite() => Field::Float(units / per_second),
+        _ => Field::text(value),
     }
 }
 
 /// Method, path and protocol; a request that is none of that (`\x16\x03`, half a line) stays whole.
-fn request<'a>(value: &'a str, parsed: &mut Parsed<'a>) {
-    let value = unescape(value);
+fn request<'a>(value: Cow<'a, str>, parsed: &mut Parsed<'a>) {
     if let Cow::Borrowed(text) = value
         && let Some((method, rest)) = text.split_once(' ')
         && let Some((uri, protocol)) = rest.rsplit_once(' ')
@@ -132,19 +140,36 @@ fn request<'a>(value: &'a str, parsed: &mut Parsed<'a>) {
     parsed.payload = Some(value);
 }
 
-/// The value before `until`, and what comes after that.
-fn split<'a>(text: &'a str, until: &str) -> Option<(&'a str, &'a str)> {
-    let Some(first) = until.as_bytes().first() else { return Some((text, "")) };
-    let mut from = 0;
-    loop {
-        let tail = text.as_bytes().get(from..)?;
-        // A quoted value ends at a quote that is not escaped.
-        let found = if *first == b'"' { quote(tail)? } else { memchr(*first, tail)? };
-        let at = from + found;
-        if let Some(after) = text.get(at..).and_then(|tail| tail.strip_prefix(until)) {
-            return Some((text.get(..at)?, after));
+impl Until {
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        for (place, byte) in self.text.bytes().take(8).enumerate() {
+            self.word |= u64::from(byte) << (place * 8);
+            self.mask |= 0xff << (place * 8);
         }
-        from = at + 1;
+    }
+
+    /// The value before it, and what comes after it.
+    fn split<'a>(&self, text: &'a str) -> Option<(&'a str, &'a str)> {
+        let Some(first) = self.text.as_bytes().first() else { return Some((text, "")) };
+        let mut from = 0;
+        loop {
+            let tail = text.as_bytes().get(from..)?;
+            // A quoted value ends at a quote that is not escaped.
+            let at = from + if *first == b'"' { quote(tail)? } else { memchr(*first, tail)? };
+            if self.starts(text.as_bytes().get(at..)?) {
+                return Some((text.get(..at)?, text.get(at + self.text.len()..)?));
+            }
+            from = at + 1;
+        }
+    }
+
+    #[inline]
+    fn starts(&self, text: &[u8]) -> bool {
+        match text.first_chunk() {
+            Some(chunk) if self.text.len() <= 8 => (u64::from_le_bytes(*chunk) ^ self.word) & self.mask == 0,
+            _ => text.starts_with(self.text.as_bytes()),
+        }
     }
 }
 
