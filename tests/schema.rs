@@ -103,7 +103,7 @@ fn what_is_wrong_is_refused_by_both() {
         (&sidecar, "[spool]\nmax_bytes = 'much'"),
         (&sidecar, "[filter.a]\ntype = 'drop'\nmtach = 'TRUE'"),
         (&sidecar, "[filter.a]\ntype = 'drop'\nrate = 0.5"),
-        (&sidecar, "[filter.a]\ntype = 'dorp'"),
+        (&sidecar, "[filter.a]\ntype = 'dropped'"),
         (&sidecar, "[formatter.a]\nformat = 'nginx'\nlogformat = 'combined'"),
         (&sidecar, "[input.files.a]\npaths = '/var/log'"),
         (&grater, "[[output]]\nname = 'a'\ntype = 'file'\npath = '/x'\npth = '/y'"),

@@ -298,8 +298,8 @@ fn what_an_alert_cannot_do_is_named() {
     assert_eq!(check(&alerts(&twice)), ["alert \"a\": name is taken by an earlier alert"]);
     let text = "name = 'a'\ntype = 'count'\nwindow = '0s'\nwarning = 1\n";
     assert!(toml::from_str::<AlertConfig>(text).unwrap_err().to_string().contains("\"0s\" is no duration"));
-    let text = "name = 'a'\ntype = 'absence'\nwindw = '1s'\nwarning = 1\n";
-    assert!(toml::from_str::<AlertConfig>(text).unwrap_err().to_string().contains("windw"));
+    let text = "name = 'a'\ntype = 'absence'\nwindows = '1s'\nwarning = 1\n";
+    assert!(toml::from_str::<AlertConfig>(text).unwrap_err().to_string().contains("windows"));
 }
 
 /// One step of a day: a value, a pause, or a crash.

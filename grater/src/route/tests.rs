@@ -337,7 +337,7 @@ fn what_a_route_cannot_do_is_named_with_the_way_out() {
             "matcher = 'TRUE'\noutputs = ['hdfs']\ndrop = ['type']",
             "drop: \"type\" cannot be named here, expected fields.<name> or one of logger, payload, hostname",
         ),
-        ("matcher = 'TRUE'\noutputs = ['hdfs']\nset = { loger = 'x' }", "did you mean \"logger\"?"),
+        ("matcher = 'TRUE'\noutputs = ['hdfs']\nset = { loggers = 'x' }", "did you mean \"logger\"?"),
         (
             "matcher = 'TRUE'\noutputs = ['hdfs']\nset = { severity = 9 }",
             "severity is set to what it cannot be",
