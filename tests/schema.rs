@@ -58,7 +58,7 @@ fn examples() -> Vec<(String, String)> {
     for path in files("examples/ops", "toml") {
         examples.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
     }
-    for path in files("docs", "md") {
+    for path in ["docs", "docs/outputs"].into_iter().flat_map(|folder| files(folder, "md")) {
         let page = fs::read_to_string(&path).unwrap();
         let blocks = page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
         examples.extend(blocks.map(|block| (path.display().to_string(), block)));
