@@ -69,7 +69,12 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    fn start(name: &'static str, home: &Path) -> Self {
+    /// The daemon whose configuration lies in `home` under its name.
+    ///
+    /// # Panics
+    /// When it does not come up; its log is in the message.
+    #[must_use]
+    pub fn start(name: &'static str, home: &Path) -> Self {
         let mut daemon = Self { name, home: home.to_owned(), child: None };
         daemon.restart();
         daemon
@@ -217,6 +222,23 @@ impl Daemon {
         line.and_then(|value| value.trim_start_matches("{}").trim().parse().ok()).unwrap_or(0)
     }
 
+    /// What its file `messages.jsonl` holds, a message a line: the output of a grater that has no other.
+    ///
+    /// # Panics
+    /// When a line is no JSON.
+    #[must_use]
+    #[expect(clippy::panic, reason = "fails the test")]
+    pub fn delivered(&self) -> Vec<Value> {
+        let mut text = String::new();
+        let path = self.data_dir().join("messages.jsonl");
+        if let Ok(mut file) = fs::File::open(path) {
+            let _what_there_is = file.read_to_string(&mut text);
+        }
+        let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        whole.lines().filter(|line| !line.is_empty()).map(parse).collect()
+    }
+
     fn log_path(&self) -> PathBuf {
         self.home.join(format!("{}.log", self.name))
     }
@@ -340,16 +362,8 @@ impl System {
     /// # Panics
     /// When a line is no JSON.
     #[must_use]
-    #[expect(clippy::panic, reason = "fails the test")]
     pub fn delivered(&self) -> Vec<Value> {
-        let mut text = String::new();
-        let path = self.grater.data_dir().join("messages.jsonl");
-        if let Ok(mut file) = fs::File::open(path) {
-            let _what_there_is = file.read_to_string(&mut text);
-        }
-        let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        whole.lines().filter(|line| !line.is_empty()).map(parse).collect()
+        self.grater.delivered()
     }
 
     /// The delivered messages of one type.
