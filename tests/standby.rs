@@ -49,7 +49,7 @@ fn the_next_endpoint_takes_over_and_what_comes_twice_is_what_the_first_had_accep
         let sender = scope.spawn(|| {
             let mut sent = 0;
             while !stop.load(Ordering::Relaxed) {
-                for _ in 0..100 {
+                for _ in 0..10 {
                     client.metlog(
                         "numbered",
                         Options { fields: fields(&[("n", &sent)]), ..Options::default() },
