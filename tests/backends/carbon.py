@@ -6,30 +6,20 @@ temporary folder; the exit code is 0 when each figure read back from whisper equ
 
 import contextlib
 import importlib.metadata
-import os
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import whisper
 
-from harness import Findings
+from harness import BINARIES, Findings, Process, free_ports, is_ready, listens, showing_logs, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARIES = Path(os.environ.get("METLOG_BINARIES", ROOT / "target" / "debug"))
 COUNTS = 1000
 TIMES = [float(n) for n in range(1, 101)]
 GAUGE = 42.5
-
-# Long enough for a loaded machine; nothing waits this long unless it has failed.
-DEADLINE = 60.0
 
 CARBON = """\
 [cache]
@@ -94,49 +84,25 @@ endpoints = ["tcp://127.0.0.1:{link_port}"]
 address = "127.0.0.1:{sidecar_port}"
 """
 
-PORTS = {
-    "line_port": socket.SOCK_STREAM,
-    "pickle_port": socket.SOCK_STREAM,
-    "query_port": socket.SOCK_STREAM,
-    "link_port": socket.SOCK_STREAM,
-    "grater_port": socket.SOCK_STREAM,
-    "sidecar_port": socket.SOCK_STREAM,
-    "statsd_port": socket.SOCK_DGRAM,
-}
+PORTS = ("line_port", "pickle_port", "query_port", "link_port", "grater_port", "sidecar_port", "statsd_port")
 
 
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="metlog-carbon-") as name, contextlib.ExitStack() as running:
         folder = Path(name)
-        ports = free_ports()
+        ports = free_ports(*PORTS)
         write_settings(folder, ports)
+        running.enter_context(showing_logs(folder))
         carbon = [sys.executable, str(Path(sys.executable).parent / "carbon-cache.py")]
         carbon += [f"--config={folder}/carbon.conf", f"--pidfile={folder}/carbon.pid", "--nodaemon", "start"]
-        running.enter_context(process(carbon, folder / "carbon.log"))
-        try:
-            wait_until("carbon-cache listens", lambda: listens(ports["line_port"]))
-            for daemon in ("grater", "sidecar"):
-                running.enter_context(started(daemon, folder, ports[f"{daemon}_port"]))
-            send(ports["statsd_port"])
-            equal = report(read_back(folder / "whisper"))
-            if not equal:
-                show_logs(folder)
-            return 0 if equal else 1
-        except TimeoutError as late:
-            show_logs(folder)
-            print(f"error: {late}", file=sys.stderr)
-            return 1
-
-
-def free_ports() -> dict[str, int]:
-    """Ports that were free a moment ago: all are held until the last is chosen, so that no two are equal."""
-    with contextlib.ExitStack() as held:
-        ports = {}
-        for name, kind in PORTS.items():
-            taken = held.enter_context(socket.socket(socket.AF_INET, kind))
-            taken.bind(("127.0.0.1", 0))
-            ports[name] = int(taken.getsockname()[1])
-        return ports
+        running.enter_context(Process(carbon, folder / "carbon.log"))
+        wait_until("carbon-cache listens", lambda: listens(ports["line_port"]))
+        for daemon in ("grater", "sidecar"):
+            command = [BINARIES / f"metlog-{daemon}", "run", "--config", folder / f"{daemon}.toml"]
+            running.enter_context(Process(command, folder / f"{daemon}.log"))
+            wait_until(f"{daemon} is ready", partial(is_ready, ports[f"{daemon}_port"]))
+        send(ports["statsd_port"])
+        return 0 if report(read_back(folder / "whisper")) else 1
 
 
 def write_settings(folder: Path, ports: dict[str, int]) -> None:
@@ -150,53 +116,6 @@ def write_settings(folder: Path, ports: dict[str, int]) -> None:
         (folder / name).write_text(text.format(folder=folder, **ports))
     for name in ("grater", "sidecar", "storage", "whisper"):
         (folder / name).mkdir()
-
-
-@contextlib.contextmanager
-def process(command: list[str], log: Path) -> Iterator[None]:
-    """Runs the command until the block ends; asks it to stop, and kills it if it does not."""
-    with log.open("wb") as output:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            yield
-        finally:
-            child.send_signal(signal.SIGTERM)
-            try:
-                child.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-
-
-@contextlib.contextmanager
-def started(daemon: str, folder: Path, admin_port: int) -> Iterator[None]:
-    """One of our daemons, ready."""
-    command = [str(BINARIES / f"metlog-{daemon}"), "run", "--config", str(folder / f"{daemon}.toml")]
-    with process(command, folder / f"{daemon}.log"):
-        wait_until(f"{daemon} is ready", lambda: is_ready(admin_port))
-        yield
-
-
-def wait_until(what: str, condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not within {DEADLINE:.0f} s: {what}")
-        time.sleep(0.1)
-
-
-def listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def send(port: int) -> None:
@@ -254,12 +173,6 @@ def report(found: dict[str, float]) -> bool:
     for name, wanted in expected().items():
         findings.equal(name, f"{wanted:g}", f"{found[name]:g}")
     return findings.report()
-
-
-def show_logs(folder: Path) -> None:
-    for log in sorted(folder.glob("*.log")):
-        print(f"---- {log.name}, its last lines", file=sys.stderr)
-        print("\n".join(log.read_text(errors="replace").splitlines()[-20:]), file=sys.stderr)
 
 
 if __name__ == "__main__":
