@@ -98,7 +98,7 @@ def main() -> int:
         running.enter_context(Process(carbon, folder / "carbon.log"))
         wait_until("carbon-cache listens", lambda: listens(ports["line_port"]))
         for daemon in ("grater", "sidecar"):
-            command = [BINARIES / f"metlog-{daemon}", "run", "--config", folder / f"{daemon}.toml"]
+            command = [str(BINARIES / f"metlog-{daemon}"), "run", "--config", str(folder / f"{daemon}.toml")]
             running.enter_context(Process(command, folder / f"{daemon}.log"))
             wait_until(f"{daemon} is ready", partial(is_ready, ports[f"{daemon}_port"]))
         send(ports["statsd_port"])
