@@ -47,9 +47,9 @@ advisories() {
     return 1
 }
 
-ruff_lint() { ruff check --quiet . ; }
+ruff_lint() { ruff check --quiet --no-cache . ; }
 
-ruff_format() { ruff format --check . ; }
+ruff_format() { ruff format --check --no-cache . ; }
 
 # One call for each, since files of one name may lie in two of them.
 mypy_strict() {

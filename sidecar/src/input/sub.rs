@@ -2,7 +2,7 @@
 //! hears them.
 //!
 //! A frame is a message. Of several frames the first is the topic, unless it is an object itself, as every message is. A
-//! publisher whose messages are not read in time drops them by itself; ours are bounded by [`HIGH_WATER_MARK`].
+//! publisher whose messages are not read in time drops them by itself; ours are bounded by `HIGH_WATER_MARK`.
 
 use metlog_core::{Error, wire::batch::MAX_BATCH_BYTES};
 use metlog_pipeline::{
