@@ -82,7 +82,7 @@ fuzz: prerequisites ## Fuzzes whatever reads bytes that others wrote, DURATION s
 backends: workspace $(WHEEL) $(BACKENDS) $(BUGSINK) $(NAGIOS) ## Runs the grater's outputs against the real back ends (ONLY="syslog files ..": these)
 	@.cache/backends/bin/python tests/backends/run.py $(ONLY)
 	@echo "== comparing statsd lines with etsy's daemon"
-	@cargo test --package metlog-sidecar --test etsy -- --quiet
+	@cargo test --workspace --test etsy -- --quiet
 
 fmt: $(PYTHON_TOOLS) $(NODE_TOOLS) ## Formats Rust, Python and JavaScript
 	@cargo fmt --all

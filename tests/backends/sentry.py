@@ -324,7 +324,8 @@ def read_back(bugsink: Bugsink, findings: Findings) -> None:
         frame = (last.get("stacktrace") or {"frames": [{}]})["frames"][-1]
         findings.equal(f"{kind}: where it was raised", function, frame.get("function"))
         found = str(frame.get("vars", {}).get("total"))
-        findings.equal(f"{kind}: its local `total`", local or found, found if found.isdigit() else "none")
+        kept = f"total = {found if found.isdigit() else 'none'}"
+        findings.equal(f"{kind}: its local", f"total = {local or found}", kept)
         if kind != "RefundError":
             chain = [exception["type"] for exception in event["exception"]["values"]]
             findings.equal(f"{kind}: the chain", ["OSError", kind], chain)
