@@ -5,7 +5,7 @@ use std::{fs, net::Ipv4Addr, ops::Deref, os::unix::fs::PermissionsExt, path::Pat
 use metlog_core::{Error, ErrorKind};
 
 use crate::{
-    curve::{AllowedClients, CurveServer, Gate},
+    curve::{AllowedClients, CurveServer, Gate, nth},
     sockets::{Lent, Sockets},
 };
 
@@ -131,8 +131,8 @@ pub fn open(
     let gate = Gate::open(&context, &socket, AllowedClients::open(&curve.allowed_clients)?)?;
     let keys = curve.keys()?;
     for (place, endpoint) in encrypted.into_iter().enumerate() {
-        let key = keys.get(place).or(keys.first()).ok_or_else(|| {
-            Error::new(ErrorKind::Config, "input.link.curve.key_files is empty, expected a key file")
+        let key = nth(&keys, place).ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("input.link.curve.key_files has no key for {endpoint}"))
         })?;
         let set = || {
             socket.set_curve_server(true)?;

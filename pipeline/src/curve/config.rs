@@ -100,7 +100,7 @@ impl CurveClient {
 }
 
 /// The one that is for all, or that of its place.
-pub(super) fn nth<T>(all: &[T], place: usize) -> Option<&T> {
+pub(crate) fn nth<T>(all: &[T], place: usize) -> Option<&T> {
     if all.len() == 1 { all.first() } else { all.get(place) }
 }
 

@@ -11,6 +11,7 @@ mod handshake;
 mod keys;
 
 pub use allowed::AllowedClients;
+pub(crate) use config::nth;
 pub use config::{CurveClient, CurveServer};
 pub use gate::Gate;
 pub use handshake::Handshake;
